@@ -1,0 +1,37 @@
+"""What a verb prints: a table for people, JSON for programs, a progress bar for long work. The one home of rich."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+T = TypeVar("T")
+
+
+def show(rows: Sequence[Mapping[str, object]], *, as_json: bool, title: str = "") -> None:
+    """Print `rows` (all with the same keys, which head the columns) as a table, or as one JSON array."""
+    if as_json:
+        print(json.dumps(list(rows), default=str))
+        return
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for key in rows[0] if rows else ():
+        table.add_column(key, justify="right" if isinstance(rows[0][key], int | float) else "left")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console().print(table if rows else f"{title or 'rows'}: none")
+
+
+def progress(items: Iterable[T], what: str, total: float | None = None) -> Iterator[T]:
+    """Pass `items` on behind a bar on stderr; silent when stderr is no terminal."""
+    yield from track(items, what, total=total, console=Console(stderr=True), disable=not sys.stderr.isatty())
+
+
+def fail(message: object) -> int:
+    """Say on stderr what is wrong and return the exit code for it."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print("[red]error[/red]", escape(str(message)))
+    return 1

@@ -1,0 +1,37 @@
+"""The `edge-agent` command: a table of verbs, each resolved on use so that a verb loads only what it needs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+VERBS: dict[str, str] = {}  # verb → one line of help; its module is edge_agent/verbs/<verb>.py
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; its module gives `arguments(parser)` and `run(args) -> exit code`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser("edge-agent", description=import_module("edge_agent").__doc__)
+    parser.add_argument("--version", action="version", version="citytwin 0.1.0")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    chosen = next((word for word in words if not word.startswith("-")), "")
+    for verb, line in VERBS.items():
+        sub = verbs.add_parser(verb, help=line)
+        if verb == chosen:
+            module = import_module(f"edge_agent.verbs.{verb.replace('-', '_')}")
+            sub.description = module.__doc__
+            sub.formatter_class = argparse.RawDescriptionHelpFormatter
+            module.arguments(sub)
+            sub.set_defaults(run=module.run)
+    args = parser.parse_args(words)
+    try:
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `| head` closed the pipe
+        sys.stderr.close()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""The words that all edge parts share: layouts, frames and the process image.
+
+A source turns each answer of a device into one `Frame`: a vector of values for the points of a `Layout`, with one
+receive time. Frames are cleaned, written into the `Image` and buffered; nothing ever becomes a dict per sample.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from protos.quality import Quality, Reason, code
+
+Floats = npt.NDArray[np.float64]
+Times = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.uint8]
+
+NEVER = code(Quality.BAD, Reason.NO_ANSWER)  # the code of a point that has not been read since the start
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Layout:
+    """Points of one device that are always read together. Identity is the object: build it once, at start."""
+
+    device: str
+    points: tuple[str, ...]
+    start: int = 0  # index of the first point in the image; points are contiguous there
+
+    @property
+    def span(self) -> slice:
+        return slice(self.start, self.start + len(self.points))
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """One reading of a layout: values in internal units, a code per value, one receive time.
+
+    `values` float64 (P,), `codes` uint8 (P,) or None when all are GOOD, times monotonic ns of this boot.
+    `texts` are (point, string) pairs for string points, which are not in the layout.
+    `committed` is called on the event loop once the frame is durable (an MQTT source acknowledges there).
+    """
+
+    layout: Layout
+    receive_ns: int
+    source_ns: int
+    values: Floats
+    codes: Codes | None = None
+    texts: Sequence[tuple[str, str]] = ()
+    committed: Callable[[], None] | None = None
+
+
+Emit = Callable[[Frame], None]
+
+
+@dataclass(eq=False, slots=True)
+class Image:
+    """The process image: the newest cleaned sample of every point, as arrays indexed like the layouts' spans."""
+
+    names: tuple[str, ...]  # device/point, by index
+    values: Floats = field(init=False)
+    codes: Codes = field(init=False)
+    source_ns: Times = field(init=False)
+    receive_ns: Times = field(init=False)
+
+    def __post_init__(self) -> None:
+        count = len(self.names)
+        self.values = np.full(count, np.nan)
+        self.codes = np.full(count, NEVER, np.uint8)
+        self.source_ns = np.zeros(count, np.int64)
+        self.receive_ns = np.zeros(count, np.int64)
+
+    def take(self, frame: Frame) -> None:
+        span = frame.layout.span
+        self.values[span] = frame.values
+        self.codes[span] = 0 if frame.codes is None else frame.codes
+        self.source_ns[span] = frame.source_ns
+        self.receive_ns[span] = frame.receive_ns
+
+
+def lay_out(layouts: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[list[Layout], Image]:
+    """Give each (device, points) its place in one image."""
+    placed: list[Layout] = []
+    names: list[str] = []
+    for device, points in layouts:
+        placed.append(Layout(device, points, len(names)))
+        names.extend(f"{device}/{point}" for point in points)
+    return placed, Image(tuple(names))

@@ -1,0 +1,102 @@
+"""What a kind of device is: its points, where they are on the wire, and what is plausible for them.
+
+A profile is one TOML file under `firmware_configs/devices/`; these classes are what a source gets of it. Reading
+and checking the files is in `edge_agent/config.py`; the JSON schema beside the files says the same to an editor.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A point's place on a Modbus device. Addresses are 0-based, as on the wire."""
+
+    function: int  # 1 coils, 2 discrete inputs, 3 holding registers, 4 input registers
+    address: int
+    type: str  # bit u16 i16 u32 i32 u64 i64 f32 f64 bcd16 bcd32 bits16 bits32 str
+    length: int = 0  # registers, of a str
+    order: str = "ABCD"  # bytes of a 32-bit value as sent: ABCD CDAB BADC DCBA (64-bit alike, by words and bytes)
+    mask: int = 0  # of bits16 and bits32: 0 for the whole word
+    scale_from: str = ""  # name of the point that holds the power of ten (SunSpec)
+    write_function: int = 0  # 5 6 15 16 23; 0: not writable
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A point's place in an MQTT payload."""
+
+    topic: str  # suffix or filter below the device's topic root; "" is the root itself
+    path: str = ""  # JSON path, CSV column, packed format, Sparkplug metric name; by the profile's payload kind
+
+
+@dataclass(frozen=True, slots=True)
+class PointSpec:
+    name: str
+    quantity: str  # key of protos/vocabulary.py: gives the internal unit
+    unit: str  # unit on the wire, after scale and offset
+    register: Register | None = None
+    field: Field | None = None
+    scale: float = 1.0  # value = raw * scale + offset, in `unit`
+    offset: float = 0.0
+    invalid: tuple[float, ...] = ()  # raw values that mean "no value"
+    enumeration: Mapping[int, str] = field(default_factory=dict)
+    access: str = "r"  # r, w or rw
+    period_ms: int = 1000
+    checks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # {"range": {"min": 0, "max": 300}, ...}
+    verify: str = ""  # what is still to be confirmed from a vendor document
+
+
+@dataclass(frozen=True, slots=True)
+class ModbusManners:
+    """What a Modbus device tolerates."""
+
+    max_registers: int = 125  # in one read
+    max_bits: int = 2000
+    max_gap: int = 8  # unused registers read rather than starting another request
+    one_value_per_request: bool = False
+    timeout_ms: int = 1000
+    connect_delay_ms: int = 0
+    pause_ms: int = 0  # between two requests
+    max_clients: int = 0  # 0: no limit known
+    float_invalid: bool = True  # NaN means "no value"
+
+
+@dataclass(frozen=True, slots=True)
+class MqttManners:
+    """How a kind of MQTT device speaks."""
+
+    payload: str = "json"  # json csv raw packed sparkplug tasmota shelly zigbee2mqtt chirpstack
+    time_path: str = ""  # JSON path of the source time; "" uses the arrival
+    time_format: str = "unix"  # unix unix_ms iso local
+    stale_s: float = 0.0  # 0: three periods
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    id: str  # file name without .toml: vendor-model
+    name: str
+    domain: str
+    category: str  # energy meter, PV inverter, ...
+    grade: str  # A vendor document, B open driver, C secondary
+    source: str  # the document
+    points: tuple[PointSpec, ...]
+    modbus: ModbusManners | None = None
+    mqtt: MqttManners | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device of a gateway: a profile at an address."""
+
+    name: str
+    profile: Profile
+    connection: (
+        str  # tcp://host:port  rtu:///dev/ttyUSB0?baud=9600  rtu+tcp://host:port  tls://host:802  mqtt broker name
+    )
+    unit: int = 1  # Modbus unit id
+    topic: str = ""  # MQTT topic root
+    domain: str = ""
+    asset: str = ""
+    period_ms: int = 0  # 0: the profile's own periods
+    options: Mapping[str, str] = field(default_factory=dict)  # parity, ca_file, ... of the connection

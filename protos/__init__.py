@@ -1,0 +1,1 @@
+"""The contract: bytes and words that gateway and aggregator must agree on, nothing else."""

@@ -1,0 +1,21 @@
+"""`make bench`: every figure we quote, each with its goal, and the partner measured beside it in the same run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+FIGURES: dict[
+    str, str
+] = {}  # figure → one line; its module is tests/bench/<figure with _>.py, `run(scale)` yields Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One JSON line. `goal` is the issue's own words, `ok` whether it was met, `beside` the partner's figures."""
+
+    name: str
+    figure: float
+    unit: str
+    goal: str
+    ok: bool
+    beside: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
