@@ -36,7 +36,7 @@ class PointSpec:
     quantity: str  # key of protos/vocabulary.py: gives the internal unit
     unit: str  # unit on the wire, after scale and offset
     register: Register | None = None
-    field: Field | None = None
+    place: Field | None = None
     scale: float = 1.0  # value = raw * scale + offset, in `unit`
     offset: float = 0.0
     invalid: tuple[float, ...] = ()  # raw values that mean "no value"
