@@ -88,9 +88,11 @@ def catches_all(node: ast.AST) -> bool:
 
 
 def polls(node: ast.AST) -> bool:
-    """Whether `node` is a while-loop that passes the time with a bare sleep."""
+    """Whether `node` is a while-loop that passes the time with a bare sleep (sleep(0) only lets others run)."""
     return isinstance(node, ast.While) and any(
-        isinstance(call, ast.Call) and ast.unparse(call.func) in {"time.sleep", "sleep", "asyncio.sleep"}
+        isinstance(call, ast.Call)
+        and ast.unparse(call.func) in {"time.sleep", "sleep", "asyncio.sleep"}
+        and ast.unparse(call.args[0]) != "0"
         for call in ast.walk(node)
     )
 
@@ -103,9 +105,13 @@ def import_faults(name: str, modules: set[str]) -> Iterator[str]:
         top = module.split(".")[0]
         if top in PARTS and top not in MAY_IMPORT[part]:
             yield f"{part} may not import {module}"
-        elif top == part and module != part and not within(name, KNOWS_ALL):
-            if not any(module == one or module.startswith(one + ".") for one in allowed):
-                yield f"may not import {module}: only the wiring knows other parts"
+        elif (
+            top == part
+            and module != part
+            and not within(name, KNOWS_ALL)
+            and not any(module == one or module.startswith(one + ".") for one in allowed)
+        ):
+            yield f"may not import {module}: only the wiring knows other parts"
         if top in HOME and not within(name, HOME[top]):
             yield f"{top} has its home in {', '.join(sorted(HOME[top]))}"
 
