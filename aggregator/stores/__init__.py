@@ -30,7 +30,6 @@ class Arrival:
     clock_offset_ns: int
     clock_error_ns: int
     readings: int
-    crc: int
     blob: bytes
 
 
