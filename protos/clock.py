@@ -82,10 +82,15 @@ class SteppedClock:
     async def advance(self, by_ns: int) -> None:
         """Move time on, waking each sleeper at its own deadline and letting it run before the next."""
         until = self._now + by_ns
+        await self._let_run()
         while self._sleepers and self._sleepers[0][0] <= until:
             self._now, _, woken = heapq.heappop(self._sleepers)
             woken.set()
-            for _ in range(16):  # let the woken task, and what it wakes in turn, run
-                await asyncio.sleep(0)
+            await self._let_run()
         self._now = until
-        await asyncio.sleep(0)
+        await self._let_run()
+
+    async def _let_run(self) -> None:
+        """Let the woken task run, and what it wakes in turn."""
+        for _ in range(16):
+            await asyncio.sleep(0)
