@@ -6,6 +6,7 @@ and checking the files is in `edge_agent/config.py`; the JSON schema beside the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +101,23 @@ class Device:
     asset: str = ""
     period_ms: int = 0  # 0: the profile's own periods
     options: Mapping[str, str] = field(default_factory=dict)  # parity, ca_file, ... of the connection
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """An MQTT broker that devices of this gateway speak through. Secrets are files, read on connecting."""
+
+    name: str
+    host: str
+    port: int = 1883
+    tls: bool = False
+    version: int = 4  # 4: MQTT 3.1.1, 5: MQTT 5
+    client_id: str = ""  # "": gateway id and broker name; must stay the same for the session to be found again
+    username: str = ""
+    password_file: Path | None = None
+    ca_file: Path | None = None  # None: the system's authorities
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    keepalive_s: int = 30
+    session_s: int = 7 * 86400  # how long the broker keeps what arrives while the gateway is away (MQTT 5)
+    zone: str = "UTC"  # of devices that send local time without a zone (Tasmota)
