@@ -19,7 +19,7 @@ MAY_IMPORT = {"protos": {"protos"}, "edge_agent": {"edge_agent", "protos"}, "agg
 # (agent, app, verbs) knows everything.
 COMMON = {
     "edge_agent": {"edge_agent.image", "edge_agent.profile"},
-    "aggregator": {"aggregator.stores", "aggregator.twin"},
+    "aggregator": {"aggregator.limits", "aggregator.stores", "aggregator.twin"},
     "protos": {"protos"},
 }
 KNOWS_ALL = ("edge_agent/agent.py", "edge_agent/verbs/", "aggregator/app.py", "aggregator/verbs/")

@@ -4,7 +4,7 @@ Small, rarely written, shared with the verbs of other processes: the file is the
 Every change is one transaction together with its audit row (`act`). Certificates and tokens: `identities.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from aggregator.stores import StoreError, Stretch, sqlite
 
 DETAIL_MAX = 500  # characters of an audit row's detail: part of it may come from a stranger
 POINTS_MAX = 20_000  # of one gateway
+SOFTWARE_MAX = 80  # characters of a version
 CLOCKS_KEPT = 64  # boots of one gateway
 
 SCHEMA = (
@@ -156,20 +157,19 @@ class Catalogue:
             (gateway, state, at_ns),
         )
 
-    def seen(self, gateway: str, at_ns: int, software: str, epoch: int) -> None:
-        """A gateway said hello."""
-        self.connection.execute(
-            "UPDATE gateway SET seen_ns = ?, software = ?, highest_epoch = max(highest_epoch, ?) WHERE id = ?",
-            (at_ns, software[:80], epoch, gateway),
-        )
+    def seen(self, hellos: Iterable[tuple[str, int, str, int]]) -> None:
+        """(gateway, UTC ns, software, epoch) of those that said hello."""
+        rows = [(at_ns, software[:SOFTWARE_MAX], epoch, gateway) for gateway, at_ns, software, epoch in hellos]
+        with sqlite.transaction(self.connection):
+            self.connection.executemany(
+                "UPDATE gateway SET seen_ns = ?, software = ?, highest_epoch = max(highest_epoch, ?) WHERE id = ?", rows
+            )
 
     def points(self, gateway: str = "") -> list[Point]:
         """Every point on file, or those of one gateway, by full name."""
         query = "SELECT * FROM point WHERE ? IN ('', gateway) ORDER BY gateway, device, name"
-        return [
-            Point(*row[:7], bool(row[7]), bool(row[8]), bool(row[9]))
-            for row in self.connection.execute(query, (gateway,))
-        ]
+        rows = self.connection.execute(query, (gateway,))
+        return [Point(*(*row[:7], *map(bool, row[7:]))) for row in rows]
 
     def put_points(self, gateway: str, district: str, points: Sequence[Point], digest: bytes) -> None:
         """Replace the list of a gateway's points. What is no longer listed stays, as not current."""
@@ -190,17 +190,15 @@ class Catalogue:
         query = "SELECT boot_id, offset_ns, error_ns, source FROM clock WHERE gateway = ?"
         return [ClockRow(*one) for one in self.connection.execute(query, (gateway,))]
 
-    def put_clock(self, gateway: str, clock: ClockRow, at_ns: int) -> None:
-        """Keep the newest reading of a boot, and the newest CLOCKS_KEPT boots."""
+    def put_clocks(self, clocks: Iterable[tuple[str, ClockRow]], at_ns: int) -> None:
+        """Keep the newest reading of each boot, and the newest CLOCKS_KEPT boots of each gateway."""
+        rows = [(gateway, c.boot_id, c.offset_ns, c.error_ns, c.source, at_ns) for gateway, c in clocks]
         with sqlite.transaction(self.connection):
-            self.connection.execute(
-                "INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?, ?, ?)",
-                (gateway, clock.boot_id, clock.offset_ns, clock.error_ns, clock.source, at_ns),
-            )
-            self.connection.execute(
+            self.connection.executemany("INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self.connection.executemany(
                 "DELETE FROM clock WHERE gateway = ?1 AND boot_id NOT IN"
                 " (SELECT boot_id FROM clock WHERE gateway = ?1 ORDER BY at_ns DESC LIMIT ?2)",
-                (gateway, CLOCKS_KEPT),
+                [(gateway, CLOCKS_KEPT) for gateway in {row[0] for row in rows}],
             )
 
     def unavailable(self, gateway: str) -> list[Stretch]:
