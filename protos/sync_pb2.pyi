@@ -56,7 +56,7 @@ class ToGateway(_message.Message):
     def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., resend: _Optional[_Union[Resend, _Mapping]] = ..., order: _Optional[_Union[Order, _Mapping]] = ..., desired: _Optional[_Union[DesiredState, _Mapping]] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., revoke_orders: _Optional[_Union[RevokeOrders, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("protocol", "software", "boot_id", "epoch", "newest_sequence", "backlog_batches", "backlog_bytes", "monotonic_ns", "wall_ns", "catalogue_digest", "waiting_epoch", "waiting_sequence")
+    __slots__ = ("protocol", "software", "boot_id", "epoch", "newest_sequence", "backlog_batches", "backlog_bytes", "monotonic_ns", "wall_ns", "catalogue_digest", "waiting_epoch", "waiting_sequence", "heartbeat_ms")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,7 @@ class Hello(_message.Message):
     CATALOGUE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     WAITING_EPOCH_FIELD_NUMBER: _ClassVar[int]
     WAITING_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_MS_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     software: str
     boot_id: bytes
@@ -81,7 +82,8 @@ class Hello(_message.Message):
     catalogue_digest: bytes
     waiting_epoch: int
     waiting_sequence: int
-    def __init__(self, protocol: _Optional[int] = ..., software: _Optional[str] = ..., boot_id: _Optional[bytes] = ..., epoch: _Optional[int] = ..., newest_sequence: _Optional[int] = ..., backlog_batches: _Optional[int] = ..., backlog_bytes: _Optional[int] = ..., monotonic_ns: _Optional[int] = ..., wall_ns: _Optional[int] = ..., catalogue_digest: _Optional[bytes] = ..., waiting_epoch: _Optional[int] = ..., waiting_sequence: _Optional[int] = ...) -> None: ...
+    heartbeat_ms: int
+    def __init__(self, protocol: _Optional[int] = ..., software: _Optional[str] = ..., boot_id: _Optional[bytes] = ..., epoch: _Optional[int] = ..., newest_sequence: _Optional[int] = ..., backlog_batches: _Optional[int] = ..., backlog_bytes: _Optional[int] = ..., monotonic_ns: _Optional[int] = ..., wall_ns: _Optional[int] = ..., catalogue_digest: _Optional[bytes] = ..., waiting_epoch: _Optional[int] = ..., waiting_sequence: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("protocol", "software", "utc_ns", "echo_monotonic_ns", "heartbeat_ms", "window_batches", "max_batch_bytes", "max_batch_raw_bytes", "catalogue_digest", "highest_epoch", "stored", "settled")

@@ -24,26 +24,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
 
-SERVER_NAME = "aggregator"  # the DNS name that gateways check, whatever the address they dial
-AGGREGATOR_URI = "urn:citytwin:aggregator"
-GATEWAY_PREFIX = "urn:citytwin:gateway:"
+# These are also here for whoever needs both.
+from protos.link import AGGREGATOR_URI as AGGREGATOR_URI
+from protos.link import DEAD_AFTER_MS as DEAD_AFTER_MS
+from protos.link import GATEWAY_PREFIX as GATEWAY_PREFIX
+from protos.link import HEARTBEAT_MS as HEARTBEAT_MS
+from protos.link import KEEPALIVE as KEEPALIVE
+from protos.link import SERVER_NAME as SERVER_NAME
+
 GATEWAY_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # a DNS label's length; fits file names, topics and URIs unquoted
 TIME_LABEL = b"citytwin time v1"
 NONCE_BYTES = (16, 64)  # a signed time is for one question only; the upper end bounds what a stranger has signed
 TOKEN_BYTES_MAX = 2048  # a token is a line that a person copies
-
-HEARTBEAT_MS = 1000  # both ways
-DEAD_AFTER_MS = 4000  # silence after which the other side is gone: four heartbeats, under the 5 s promised
-
-# HTTP/2 keepalive finds a peer that stopped when even the event loop no longer sends heartbeats. grpc's default
-# waits for TCP to give up; the ping timeout is an option of its own since 1.60 and defaults to a minute.
-KEEPALIVE: tuple[tuple[str, int], ...] = (
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.http2.ping_timeout_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-)
 
 
 class TlsError(ValueError):
