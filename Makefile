@@ -32,10 +32,12 @@ setup: .venv/.ready
 system:
 	@deploy/system.sh
 
+lock: COMPILE := $(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate --upgrade -q
 lock:
 	@$(BIN)/python -m pip install -q uv
-	@$(BIN)/python -m uv pip compile pyproject.toml --extra dev --extra simulate --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -q -o $(LOCK)
+	@$(COMPILE) --extra dev -o $(LOCK)
+	@$(COMPILE) --extra edge -o deploy/gateway.lock
 
 protos: setup
 	@$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. protos/*.proto
