@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from protos.batch import Key
+from protos.span import Span
 
 STORES: dict[str, dict[str, str]] = {  # protocol → implementation → where it is
     "log": {"sqlite": "aggregator.stores.log:SqliteLog"},
@@ -46,15 +47,6 @@ class Row:
     clock_error_ns: int
     readings: int
     blob: bytes
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Stretch:
-    """Consecutive sequences of one epoch, both ends included."""
-
-    epoch: int
-    first: int
-    last: int
 
 
 class Fate(Enum):
@@ -132,11 +124,11 @@ class Log(Protocol):
         """Positions up to this one are no longer in the log."""
         ...
 
-    async def stored(self, gateway: str) -> list[Stretch]:
+    async def stored(self, gateway: str) -> list[Span]:
         """Every key ever stored of this gateway, ascending."""
         ...
 
-    async def pending(self, gateway: str, checkpoint: int) -> list[Stretch]:
+    async def pending(self, gateway: str, checkpoint: int) -> list[Span]:
         """The keys of this gateway with position > checkpoint, ascending."""
         ...
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aggregator.stores import StoreError, Stretch, sqlite
+from aggregator.stores import StoreError, sqlite
+from protos.span import Span
 
 DETAIL_MAX = 500  # characters of an audit row's detail: part of it may come from a stranger
 POINTS_MAX = 20_000  # of one gateway
@@ -201,12 +202,12 @@ class Catalogue:
                 [(gateway, CLOCKS_KEPT) for gateway in {row[0] for row in rows}],
             )
 
-    def unavailable(self, gateway: str) -> list[Stretch]:
+    def unavailable(self, gateway: str) -> list[Span]:
         """What the gateway said it no longer has: not asked for again."""
         query = "SELECT epoch, first, last FROM unavailable WHERE gateway = ? ORDER BY 1, 2, 3"
-        return [Stretch(*one) for one in self.connection.execute(query, (gateway,))]
+        return [Span(*one) for one in self.connection.execute(query, (gateway,))]
 
-    def put_unavailable(self, gateway: str, stretches: Sequence[Stretch]) -> None:
+    def put_unavailable(self, gateway: str, stretches: Sequence[Span]) -> None:
         rows = [(gateway, one.epoch, one.first, one.last) for one in stretches]
         with sqlite.transaction(self.connection):
             self.connection.executemany("INSERT OR IGNORE INTO unavailable VALUES (?, ?, ?, ?)", rows)

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import apsw
 
-from aggregator.stores import Arrival, Counts, Outcome, Reject, Row, StoreError, Stretch, logfile, sqlite
+from aggregator.stores import Arrival, Counts, Outcome, Reject, Row, StoreError, logfile, sqlite
 from aggregator.stores.logfile import LogFile
+from protos.span import Span
 
 T = TypeVar("T")
 Answer = tuple[asyncio.Future[Any], Any, StoreError | None]
@@ -60,10 +61,10 @@ class SqliteLog:
             await self._grown.wait()
         return self._newest
 
-    async def stored(self, gateway: str) -> list[Stretch]:
+    async def stored(self, gateway: str) -> list[Span]:
         return await self._read(lambda: logfile.stored(self._reader, gateway))
 
-    async def pending(self, gateway: str, checkpoint: int) -> list[Stretch]:
+    async def pending(self, gateway: str, checkpoint: int) -> list[Span]:
         return await self._read(lambda: logfile.pending(self._reader, gateway, checkpoint))
 
     async def counts(self) -> list[Counts]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import apsw
 
-from aggregator.stores import Arrival, Counts, Fate, Outcome, Reject, Row, Stretch, sqlite
-from aggregator.stores.received import Received, compress
+from aggregator.stores import Arrival, Counts, Fate, Outcome, Reject, Row, sqlite
+from aggregator.stores.received import Received
+from protos.span import Span, join
 
 RANGES_MAX = 100_000  # of one gateway: a sender that leaves a gap after every batch must not fill the memory
 QUARANTINE_BYTES = 64 << 20  # of one gateway: enough to look into a fault, not enough to fill the disk
@@ -227,16 +228,16 @@ def rows(connection: apsw.Connection, after: int, max_rows: int, max_bytes: int)
         yield row
 
 
-def stored(connection: apsw.Connection, gateway: str) -> list[Stretch]:
+def stored(connection: apsw.Connection, gateway: str) -> list[Span]:
     query = "SELECT epoch, first, last FROM received JOIN gateway ON number = gateway WHERE id = ? ORDER BY 1, 2"
-    return [Stretch(*one) for one in connection.execute(query, (gateway,))]
+    return [Span(*one) for one in connection.execute(query, (gateway,))]
 
 
-def pending(connection: apsw.Connection, gateway: str, checkpoint: int) -> list[Stretch]:
+def pending(connection: apsw.Connection, gateway: str, checkpoint: int) -> list[Span]:
     query = (
         "SELECT epoch, sequence FROM log WHERE position > ? AND +gateway = (SELECT number FROM gateway WHERE id = ?)"
     )
-    return compress(connection.execute(query, (checkpoint, gateway)))
+    return join(connection.execute(query, (checkpoint, gateway)))
 
 
 def counts(connection: apsw.Connection) -> list[Counts]:

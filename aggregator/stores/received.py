@@ -3,13 +3,13 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
-from aggregator.stores import Stretch
+from protos.span import Span
 
 
 class Received:
     """Disjoint ranges of sequences per epoch, never two that touch. Gathers what changed, for the one who saves it."""
 
-    def __init__(self, stretches: Iterable[Stretch] = ()) -> None:
+    def __init__(self, stretches: Iterable[Span] = ()) -> None:
         self._first: dict[int, list[int]] = {}
         self._last: dict[int, list[int]] = {}
         self._changes: dict[tuple[int, int], int | None] = {}
@@ -19,10 +19,10 @@ class Received:
             self._last.setdefault(one.epoch, []).append(one.last)
             self.ranges += 1
 
-    def __iter__(self) -> Iterator[Stretch]:
+    def __iter__(self) -> Iterator[Span]:
         for epoch in sorted(self._first):
             for first, last in zip(self._first[epoch], self._last[epoch], strict=True):
-                yield Stretch(epoch, first, last)
+                yield Span(epoch, first, last)
 
     def has(self, epoch: int, sequence: int) -> bool:
         at = bisect_right(self._first.get(epoch, ()), sequence) - 1
@@ -60,29 +60,21 @@ class Received:
         return changes
 
 
-def missing(stretches: Iterable[Stretch], epoch: int, before: int) -> list[Stretch]:
+def missing(stretches: Iterable[Span], epoch: int, before: int) -> list[Span]:
     """The gaps of `epoch` below sequence `before`, counted from 1, the first sequence of every epoch."""
     gaps, want = [], 1
     for one in sorted(one for one in stretches if one.epoch == epoch):
         if one.first > want:
-            gaps.append(Stretch(epoch, want, min(one.first, before) - 1))
+            gaps.append(Span(epoch, want, min(one.first, before) - 1))
         want = max(want, one.last + 1)
         if want >= before:
             break
     if want < before:
-        gaps.append(Stretch(epoch, want, before - 1))
+        gaps.append(Span(epoch, want, before - 1))
     return [gap for gap in gaps if gap.first <= gap.last]
 
 
-def compress(keys: Iterable[tuple[int, int]]) -> list[Stretch]:
-    """Ranges of (epoch, sequence) keys."""
-    received = Received()
-    for epoch, sequence in keys:
-        received.add(epoch, sequence)
-    return list(received)
-
-
-def without(stretches: Iterable[Stretch], holes: Iterable[Stretch]) -> list[Stretch]:
+def without(stretches: Iterable[Span], holes: Iterable[Span]) -> list[Span]:
     """`stretches` less `holes`; both disjoint in themselves."""
     taken = sorted(holes)
     rest = []
@@ -92,8 +84,8 @@ def without(stretches: Iterable[Stretch], holes: Iterable[Stretch]) -> list[Stre
             if hole.epoch != one.epoch or hole.last < first or hole.first > one.last:
                 continue
             if hole.first > first:
-                rest.append(Stretch(one.epoch, first, hole.first - 1))
+                rest.append(Span(one.epoch, first, hole.first - 1))
             first = hole.last + 1
         if first <= one.last:
-            rest.append(Stretch(one.epoch, first, one.last))
+            rest.append(Span(one.epoch, first, one.last))
     return rest

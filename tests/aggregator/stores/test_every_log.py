@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.stores import STORES, Arrival, Fate, Log, Reject, StoreError, Stretch, implementation
+from aggregator.stores import STORES, Arrival, Fate, Log, Reject, StoreError, implementation
 from protos.batch import Key
+from protos.span import Span
 
 EVERY = pytest.mark.parametrize("name", STORES["log"])
 pytestmark = EVERY
@@ -35,7 +36,9 @@ def test_keeps_order_and_every_field(name: str, tmp_path: Path) -> None:
         outcomes = await log.append([arrival(1), arrival(2), arrival(1, "b")])
         assert [one.fate for one in outcomes] == [Fate.STORED] * 3
         rows = await log.read(0, 10)
-        assert [row.position for row in rows] == [one.position for one in outcomes] == sorted({r.position for r in rows})
+        assert (
+            [row.position for row in rows] == [one.position for one in outcomes] == sorted({r.position for r in rows})
+        )
         first = rows[0]
         assert (first.gateway, first.epoch, first.sequence, first.blob) == ("a", 1, 1, b"a/1/1")
         assert (first.received_ns, first.clock_offset_ns, first.clock_error_ns, first.readings) == (1001, 7, 9, 10)
@@ -68,7 +71,7 @@ def test_a_key_is_stored_once_for_ever(name: str, tmp_path: Path) -> None:
         assert await log.trim(log.newest + 1) == 2
         assert (await log.append([arrival(1)]))[0].fate is Fate.DUPLICATE  # though its row is gone
         assert await log.read(0, 10) == []
-        assert await log.stored("a") == [Stretch(1, 1, 2)]
+        assert await log.stored("a") == [Span(1, 1, 2)]
         assert (log.newest, log.trimmed) == (2, 2)
 
     async def later(log: Log) -> None:
@@ -99,7 +102,7 @@ def test_everything_received_is_counted_once(name: str, tmp_path: Path) -> None:
         assert (b.gateway, b.received, b.stored) == ("b", 1, 1)
         assert all(one.received == one.stored + one.duplicate + one.quarantined for one in (a, b))
         assert (a.readings, a.bytes, a.newest_ns) == (20, 10, 1002)
-        assert await log.stored("a") == [Stretch(1, 1, 2)]  # a quarantined key may still come whole
+        assert await log.stored("a") == [Span(1, 1, 2)]  # a quarantined key may still come whole
 
     with_log(name, tmp_path / "log", body)
 
@@ -109,8 +112,8 @@ def test_ranges_grow_together_in_any_order(name: str, tmp_path: Path) -> None:
         for sequence in (5, 1, 2, 9, 4, 3):
             await log.append([arrival(sequence)])
         await log.append([arrival(1, epoch=2)])
-        assert await log.stored("a") == [Stretch(1, 1, 5), Stretch(1, 9, 9), Stretch(2, 1, 1)]
-        assert await log.pending("a", 4) == [Stretch(1, 3, 4), Stretch(2, 1, 1)]
+        assert await log.stored("a") == [Span(1, 1, 5), Span(1, 9, 9), Span(2, 1, 1)]
+        assert await log.pending("a", 4) == [Span(1, 3, 4), Span(2, 1, 1)]
         assert await log.stored("nobody") == []
 
     with_log(name, tmp_path / "log", body)
@@ -130,7 +133,7 @@ def test_a_waiting_reader_wakes(name: str, tmp_path: Path) -> None:
 def test_many_writers_at_once_lose_nothing(name: str, tmp_path: Path) -> None:
     async def body(log: Log) -> None:
         await asyncio.gather(*(log.append([arrival(s, f"g{g}")]) for s in range(1, 51) for g in range(20)))
-        assert [await log.stored(f"g{g}") for g in range(20)] == [[Stretch(1, 1, 50)]] * 20
+        assert [await log.stored(f"g{g}") for g in range(20)] == [[Span(1, 1, 50)]] * 20
         rows = await log.read(0, 2_000)
         assert len({(row.gateway, row.sequence) for row in rows}) == 1_000
         assert [row.position for row in rows] == sorted(row.position for row in rows)
@@ -144,7 +147,7 @@ def test_a_cancelled_caller_harms_nobody(name: str, tmp_path: Path) -> None:
         await asyncio.sleep(0)
         calls[0].cancel()
         assert (await calls[1])[0].fate is Fate.STORED
-        assert await log.stored("a") == [Stretch(1, 1, 2)]  # it was on its way: stored, and a duplicate when sent again
+        assert await log.stored("a") == [Span(1, 1, 2)]  # it was on its way: stored, and a duplicate when sent again
 
     with_log(name, tmp_path / "log", body)
 

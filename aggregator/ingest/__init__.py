@@ -1,0 +1,1 @@
+"""The way in: one stream per gateway, checked, metered, made durable, acknowledged."""
