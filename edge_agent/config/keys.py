@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_agent.config import lines
 from edge_agent.config.faults import Fault, Faults, is_secret, shown
+from edge_agent.config.lines import KeyPath, Lines
 
 TYPES: dict[str, tuple[type, ...]] = {
     "text": (str,),
@@ -82,9 +82,9 @@ class Place:
     """Where in which file a table stands, and where its faults are collected."""
 
     file: Path
-    index: lines.Lines
+    index: Lines
     faults: Faults = field(default_factory=Faults)
-    path: lines.Path = ()
+    path: KeyPath = ()
 
     def below(self, *names: str | int) -> "Place":
         return Place(self.file, self.index, self.faults, (*self.path, *names))

@@ -6,7 +6,7 @@ Reads only text that tomllib has accepted, so it looks for the structure and tru
 import re
 from dataclasses import dataclass, field
 
-Path = tuple[str | int, ...]  # ("device", 0, "unit")
+KeyPath = tuple[str | int, ...]  # ("device", 0, "unit")
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")  # and comments
@@ -22,18 +22,18 @@ class Lines:
 
     text: str
     at: int = 0
-    found: dict[Path, int] = field(default_factory=dict)
-    _arrays: dict[Path, int] = field(default_factory=dict)  # elements so far of each [[array of tables]]
+    found: dict[KeyPath, int] = field(default_factory=dict)
+    _arrays: dict[KeyPath, int] = field(default_factory=dict)  # elements so far of each [[array of tables]]
 
     def __post_init__(self) -> None:
-        prefix: Path = ()
+        prefix: KeyPath = ()
         while self._skip(BLANK) < len(self.text):
             if self.text[self.at] == "[":
                 prefix = self._header()
             else:
                 self._pair(prefix)
 
-    def __getitem__(self, path: Path) -> int:
+    def __getitem__(self, path: KeyPath) -> int:
         for end in range(len(path), 0, -1):
             if path[:end] in self.found:
                 return self.found[path[:end]]
@@ -44,16 +44,16 @@ class Lines:
         self.at = match.end() if match else self.at
         return self.at
 
-    def _mark(self, path: Path) -> None:
+    def _mark(self, path: KeyPath) -> None:
         line = self.text.count("\n", 0, self.at) + 1
         for end in range(1, len(path) + 1):
             self.found.setdefault(path[:end], line)
 
-    def _header(self) -> Path:
+    def _header(self) -> KeyPath:
         """`[a.b]` or `[[a.b]]`: the prefix of the keys that follow, through the last element of any array."""
         double = self.text.startswith("[[", self.at)
         self.at += 2 if double else 1
-        path: Path = ()
+        path: KeyPath = ()
         names = self._names()
         for number, name in enumerate(names, 1):
             path = (*path, name)
@@ -79,7 +79,7 @@ class Lines:
                 return tuple(names)
             self.at += 1
 
-    def _pair(self, prefix: Path) -> None:
+    def _pair(self, prefix: KeyPath) -> None:
         start = self.at
         names = self._names()
         end, self.at = self.at, start
@@ -87,7 +87,7 @@ class Lines:
         self.at = end + 1  # the equals sign
         self._value((*prefix, *names))
 
-    def _value(self, path: Path) -> None:
+    def _value(self, path: KeyPath) -> None:
         self._skip(BLANK)
         opening = self.text[self.at]
         if opening == "[":
@@ -97,7 +97,7 @@ class Lines:
         else:
             self._skip(STRING if opening in "\"'" else SCALAR)
 
-    def _elements(self, path: Path) -> None:
+    def _elements(self, path: KeyPath) -> None:
         self.at += 1
         number = 0
         while self.text[self._skip(BLANK)] != "]":
@@ -107,7 +107,7 @@ class Lines:
             self._comma()
         self.at += 1
 
-    def _inline(self, path: Path) -> None:
+    def _inline(self, path: KeyPath) -> None:
         self.at += 1
         while self.text[self._skip(BLANK)] != "}":
             self._pair(path)
