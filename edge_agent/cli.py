@@ -5,7 +5,11 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-VERBS: dict[str, str] = {}  # verb → one line of help; its module is edge_agent/verbs/<verb>.py
+VERBS: dict[str, str] = {  # verb → one line of help; its module is edge_agent/verbs/<verb>.py
+    "run": "run the gateway",
+    "status": "how the running gateway is",
+    "logs": "the newest lines of its log",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,218 @@
+"""The whole gateway, wired in the order of flow: sources → cleaning → image → buffer → sync. One TaskGroup.
+
+It is also the supervisor: a task that fails is written down, counted and started again after a growing pause, and
+delays nobody else. The service manager's watchdog is fed only while every watched task makes progress.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+
+from edge_agent import hardware, systemd
+from edge_agent.buffer import Buffer
+from edge_agent.cleaning import Cleaning
+from edge_agent.config import ConfigError, Gateway, load
+from edge_agent.field import Field, build, catalogue
+from edge_agent.health import Health
+from edge_agent.image import Frame
+from edge_agent.intake import Intake, Pace
+from edge_agent.local import metrics, status
+from edge_agent.sync import Sync
+from protos import sync_pb2
+from protos.batch import Priority
+from protos.clock import NS, Clock, SystemClock
+
+log = logging.getLogger(__name__)
+PAUSE_S, PAUSE_MAX_S = 1.0, 60.0  # before a failed task is started again
+INTAKE_LATE_S = 30.0  # an intake that completes nothing for so long is stuck
+BEAT_S = 5.0  # how often progress is judged where the service manager does not say
+FLUSH_S = 10.0  # what the last commit may take; systemd waits 20
+
+
+@dataclass(eq=False)
+class Agent:
+    """Runs one gateway until told to stop."""
+
+    config: Gateway
+    clock: Clock = field(default_factory=SystemClock)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    reload: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.health = Health(self.clock)
+        self.field: Field
+        self.intake: Intake
+        self.buffer: Buffer
+        self.sync: Sync
+        self._received_before = 0  # by intakes that a reload replaced
+        self._dropped_before = 0
+
+    async def run(self) -> None:
+        """Run until `stop`; then stop the sources, commit what waits, close the buffer.
+
+        Raises ConfigError, BufferError and IdentityError when the gateway cannot start.
+        """
+        self.config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        async with AsyncExitStack() as stack:
+            self.buffer = await Buffer.open(self.config.state_dir, self.config.id, self.clock, self.config.buffer)
+            stack.push_async_callback(self.buffer.close)
+            self.sync = Sync.of(self.config, self.buffer, self.clock, catalogue(self.config), self._status)
+            self._watch()
+            await stack.enter_async_context(status.serve(self.config.state_dir, self.report))
+            if self.config.health.listen:
+                host, _, port = self.config.health.listen.rpartition(":")
+                await stack.enter_async_context(metrics.serve(host.strip("[]"), int(port), self.health.prometheus))
+            await self._run_tasks()
+
+    async def _run_tasks(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            behind = [
+                tasks.create_task(self._keep("sync", self.sync.run)),
+                tasks.create_task(self._keep("health", self._beat)),
+            ]
+            await self._run_field()
+            for task in behind:
+                task.cancel()
+
+    async def _run_field(self) -> None:
+        """The field side, built anew after each reload until the agent is told to stop."""
+        while not self.stop.is_set():
+            self.reload.clear()
+            self.field = build(self.config, self.clock)
+            clean = Cleaning(self.field.points).apply
+            pace = Pace(self.config.tick_ms, self.config.buffer.commit_ms, self.config.buffer.commit_readings)
+            self.intake = Intake(clean, self.field.image, self._commit, self.clock, pace)
+            async with asyncio.TaskGroup() as tasks:
+                intake = tasks.create_task(self._keep("intake", self.intake.run))
+                sources = [
+                    tasks.create_task(self._keep(f"source {s.name}", partial(s.run, layouts, self.intake.emit)))
+                    for s, layouts in zip(self.field.sources, self.field.layouts, strict=True)
+                ]
+                systemd.notify("READY=1\nSTATUS=polling")
+                log.info("polling %d devices, %d points", len(self.config.devices), len(self.field.image.names))
+                await self._until_stop_or_reload()
+                for task in sources:
+                    task.cancel()
+                await asyncio.wait(sources) if sources else None
+                intake.cancel()
+            async with asyncio.timeout(FLUSH_S):
+                await self.intake.flush()
+            self._received_before += self.intake.received
+            self._dropped_before += self.intake.dropped
+            for source in self.field.sources:
+                self.health.forget(f"source {source.name}")
+
+    async def _until_stop_or_reload(self) -> None:
+        while True:
+            waits = [asyncio.create_task(self.stop.wait()), asyncio.create_task(self.reload.wait())]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+            if self.stop.is_set():
+                systemd.notify("STOPPING=1")
+                return
+            self.reload.clear()
+            if await self._take_new_config():
+                return
+
+    async def _take_new_config(self) -> bool:
+        """Read the file again; a faulty one, or one that needs a restart, changes nothing and says why."""
+        systemd.notify("RELOADING=1")
+        try:
+            new = await asyncio.to_thread(load, self.config.file)
+        except ConfigError as error:
+            log.error("reload refused, the old configuration stays:\n%s", error)
+            return False
+        finally:
+            systemd.notify("READY=1")
+        fixed = [k for k in ("id", "state_dir", "aggregator", "sync") if getattr(new, k) != getattr(self.config, k)]
+        if fixed:
+            log.error("reload refused: %s needs a restart: systemctl restart citytwin-edge", ", ".join(fixed))
+            return False
+        self.config = new
+        self.sync.renew_catalogue(catalogue(new))
+        log.info("reloaded %s", new.file)
+        return True
+
+    async def _commit(self, frames: Sequence[Frame]) -> None:
+        await self.buffer.append(frames, Priority.TELEMETRY, self.sync.anchor())
+        self.health.progress("intake")
+
+    async def _keep(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Run `work` until cancelled; one that fails is started again after a pause that grows to a minute."""
+        if name not in self.health.tasks:
+            self.health.watch(name)
+        pause = PAUSE_S
+        while True:
+            begun = self.clock.monotonic_ns()
+            try:
+                await work()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                self.health.failed(name, error)
+                log.exception("%s failed; again in %.0f s", name, pause)
+            if self.clock.monotonic_ns() - begun > PAUSE_MAX_S * NS:
+                pause = PAUSE_S
+            await self.clock.sleep_until(self.clock.monotonic_ns() + int(pause * NS))
+            pause = min(2 * pause, PAUSE_MAX_S)
+
+    def _watch(self) -> None:
+        self.health.watch("intake", INTAKE_LATE_S)
+        self.health.parts.update(
+            buffer=self.buffer.gauges,
+            sync=self.sync.gauges,
+            field=lambda: self.field.gauges(),
+            intake=self._intake_gauges,
+            hardware=lambda: hardware.facts(self.config.state_dir),
+        )
+
+    def _intake_gauges(self) -> dict[str, float]:
+        return {
+            "received_total": self._received_before + self.intake.received,
+            "dropped_total": self._dropped_before + self.intake.dropped,
+            "waiting": self.intake.waiting(),
+        }
+
+    async def _beat(self) -> None:
+        """Feed the watchdog while every watched task makes progress; write the metrics file."""
+        period = systemd.watchdog_s() or BEAT_S
+        while True:
+            if not self.intake.waiting():
+                self.health.progress("intake")  # nothing to commit is no fault of the intake
+            if late := self.health.late():
+                log.error("no progress: %s; the watchdog is not fed", ", ".join(late))
+            else:
+                systemd.notify("WATCHDOG=1")
+            if self.config.health.textfile is not None:
+                metrics.write(self.config.health.textfile, self.health.prometheus())
+            await self.clock.sleep_until(self.clock.monotonic_ns() + int(period * NS))
+
+    def report(self) -> dict[str, object]:
+        """What `edge-agent status` shows."""
+        return {
+            "gateway": self.config.id,
+            "running": True,
+            "epoch": self.buffer.epoch,
+            "sequence": self.buffer.newest,
+            **self.health.report(),
+        }
+
+    def _status(self) -> sync_pb2.Status:
+        return sync_pb2.Status(gauges=self.health.gauges(), facts={"district": self.config.district})
+
+
+async def serve(config: Gateway) -> None:
+    """Run the agent until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
+    agent = Agent(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.stop.set)
+    loop.add_signal_handler(signal.SIGHUP, agent.reload.set)
+    await agent.run()
