@@ -42,6 +42,8 @@ class Line:
         self.batches = Bucket(limits.batches_per_s, limits.batches_burst, now_ns)
         self.bytes = Bucket(limits.bytes_per_s, limits.bytes_burst, now_ns)
         self.end_reason: str | None = None
+        self.beats_since_end = 0
+        self.writer: asyncio.Task[None] | None = None  # the stream's own task
         self._refusal: sync_pb2.Refusal | None = None
         self._stored: list[Key] = []
         self._settled: list[Span] = []

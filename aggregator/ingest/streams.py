@@ -8,6 +8,7 @@ from protos.link import HEARTBEAT_MS
 
 MS = 1_000_000
 BEAT_NS = HEARTBEAT_MS * MS  # how often `beat` is called
+HANG_UP_BEATS = 2  # after the last message; also the longest that a revoked gateway can keep its stream
 
 
 class Streams:
@@ -50,10 +51,18 @@ class Streams:
         """Once every BEAT_NS: speak to those that heard nothing for one, give up those that said nothing for long."""
         self._beats += 1
         for line in self:
-            if not line.throttled and monotonic_ns - line.heard_ns > line.dead_after_ns:
+            if line.end_reason is not None:
+                self._hang_up(line)
+            elif not line.throttled and monotonic_ns - line.heard_ns > line.dead_after_ns:
                 line.end(f"silent for {line.dead_after_ns // MS} ms")
             elif monotonic_ns - line.spoke_ns >= line.heartbeat_ns - BEAT_NS // 2:
                 line.beat(sync_pb2.Heartbeat(utc_ns=utc_ns, count=self._beats))
+
+    def _hang_up(self, line: Line) -> None:
+        """It was told to end and does not take the last message: end it without."""
+        line.beats_since_end += 1
+        if line.beats_since_end >= HANG_UP_BEATS and line.writer is not None:
+            line.writer.cancel()
 
     def cut(self, ended: Callable[[Line], str]) -> list[tuple[str, str]]:
         """End the streams for which `ended` gives a reason; returns (gateway, reason) of each."""
