@@ -5,7 +5,12 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-VERBS: dict[str, str] = {}  # verb → one line of help; its module is aggregator/verbs/<verb>.py
+VERBS: dict[str, str] = {  # verb → one line of help; its module is aggregator/verbs/<verb with _>.py
+    "init": "make an aggregator: authority, catalogue, configuration",
+    "serve": "run it",
+    "enrol-token": "print a one-time token for a gateway",
+    "gateways": "the fleet: list, show, approve, revoke",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -79,6 +79,10 @@ async def stop(task: asyncio.Task[None]) -> None:
         await task
 
 
+def add_sync(service: Sync) -> Callable[[grpc.aio.Server], None]:
+    return lambda server: services.add_SyncServicer_to_server(service, server)
+
+
 def listener(
     address: str, credentials: grpc.ServerCredentials, add: Sequence[Callable[[grpc.aio.Server], None]], message: int
 ) -> tuple[grpc.aio.Server, int]:

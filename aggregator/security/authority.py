@@ -25,9 +25,10 @@ class AuthorityError(tls.TlsError):
 class Authority(Protocol):
     """Signs for gateways and for the aggregator's own listeners. Its intermediate is online, its root need not be."""
 
-    root: x509.Certificate
-    intermediate: x509.Certificate
-
+    @property
+    def root(self) -> x509.Certificate: ...
+    @property
+    def intermediate(self) -> x509.Certificate: ...
     def gateway(self, key: ec.EllipticCurvePublicKey, gateway: str, now: datetime) -> x509.Certificate: ...
     def server(self, key: ec.EllipticCurvePublicKey, names: Sequence[str], now: datetime) -> x509.Certificate: ...
     def sign(self, message: bytes) -> bytes: ...  # ECDSA-SHA256 by the intermediate, DER

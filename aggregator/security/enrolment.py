@@ -1,5 +1,6 @@
 """The two services of identity over gRPC: a thin shell over the registrar."""
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import grpc
@@ -29,7 +30,7 @@ class Enrolment(services.EnrolmentServicer):
     """On the enrolment listener: the server is authenticated, the client by token, by old key, or not at all."""
 
     def __init__(self, registrar: Registrar, authority: Authority, sync_address: str) -> None:
-        self._registrar, self._sync_address = registrar, sync_address
+        self._registrar, self.sync_address = registrar, sync_address
         self._root = certificates.pem(authority.root)
 
     async def Authority(self, request: pb.AuthorityRequest, context: Context) -> pb.AuthorityReply:  # noqa: N802
@@ -62,7 +63,7 @@ class Enrolment(services.EnrolmentServicer):
             root_pem=self._root,
             epoch_floor=grant.epoch_floor,
             pending=not grant.chain,
-            sync_address=self._sync_address,
+            sync_address=self.sync_address,
         )
 
 
@@ -70,7 +71,7 @@ class Renewal(services.RenewalServicer):
     """On the sync listener: the gateway is who its certificate says."""
 
     def __init__(self, registrar: Registrar, admission: Admission, authority: Authority, sync_address: str) -> None:
-        self._registrar, self._admission, self._sync_address = registrar, admission, sync_address
+        self._registrar, self._admission, self.sync_address = registrar, admission, sync_address
         self._root = certificates.pem(authority.root)
 
     async def Renew(self, request: pb.RenewRequest, context: Context) -> pb.Certificate:  # noqa: N802
@@ -79,9 +80,17 @@ class Renewal(services.RenewalServicer):
             grant = self._registrar.renew(peer.gateway, request.csr_pem)
         except tls.TlsError as error:
             await refuse(context, error)
-        return pb.Certificate(certificate_pem=grant.chain, root_pem=self._root, sync_address=self._sync_address)
+        return pb.Certificate(certificate_pem=grant.chain, root_pem=self._root, sync_address=self.sync_address)
 
 
 async def refuse(context: Context, error: tls.TlsError) -> NoReturn:
     """End the call with the error's code."""
     await context.abort(CODES.get(type(error), grpc.StatusCode.PERMISSION_DENIED), str(error))
+
+
+def add_enrolment(service: Enrolment) -> Callable[[grpc.aio.Server], None]:
+    return lambda server: services.add_EnrolmentServicer_to_server(service, server)
+
+
+def add_renewal(service: Renewal) -> Callable[[grpc.aio.Server], None]:
+    return lambda server: services.add_RenewalServicer_to_server(service, server)

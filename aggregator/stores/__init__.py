@@ -134,6 +134,10 @@ class Log(Protocol):
 
     async def counts(self) -> list[Counts]: ...
 
+    async def first_since(self, received_ns: int, at_most: int) -> int:
+        """The lowest position that arrived at or after `received_ns`, or `at_most` if that is lower."""
+        ...
+
     async def trim(self, before: int) -> int:
         """Forget rows with position < before, not their keys; returns how many. Readers must have passed them."""
         ...

@@ -70,6 +70,9 @@ class SqliteLog:
     async def counts(self) -> list[Counts]:
         return await self._read(lambda: logfile.counts(self._reader))
 
+    async def first_since(self, received_ns: int, at_most: int) -> int:
+        return await self._read(lambda: logfile.first_since(self._reader, received_ns, at_most))
+
     async def trim(self, before: int) -> int:
         total = 0
         while gone := await self._submit(lambda file: file.trim(before)):

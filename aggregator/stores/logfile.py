@@ -243,3 +243,17 @@ def pending(connection: apsw.Connection, gateway: str, checkpoint: int) -> list[
 def counts(connection: apsw.Connection) -> list[Counts]:
     query = "SELECT id, received, stored, duplicate, quarantined, readings, bytes, newest_ns FROM gateway ORDER BY id"
     return [Counts(*one) for one in connection.execute(query)]
+
+
+def first_since(connection: apsw.Connection, received_ns: int, at_most: int) -> int:
+    """By halving, as positions and arrival times rise together (but for a step of our own clock)."""
+    low, high = marks(connection)[1] + 1, at_most
+    while low < high:
+        middle = (low + high) // 2
+        query = "SELECT received_ns FROM log WHERE position >= ? ORDER BY position LIMIT 1"
+        found = connection.execute(query, (middle,)).fetchone()
+        if found is not None and found[0] < received_ns:
+            low = middle + 1
+        else:
+            high = middle
+    return low

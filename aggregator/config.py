@@ -1,0 +1,168 @@
+"""The aggregator's configuration: one TOML file, read whole, every fault told at once.
+
+ConfigError    lists each fault as file:line: key = value: what is wrong; what to do
+"""
+
+import tomllib
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from aggregator.limits import Limits
+
+DEFAULT = Path("/etc/citytwin/aggregator.toml")
+KEYS: dict[str, dict[str, type]] = {
+    "aggregator": {"state_dir": str, "names": list},
+    "sync": {"listen": str, "address": str},
+    "enrolment": {"listen": str, "address": str},
+    "history": {"retention_days": int},
+    "limits": {one.name: float if one.type is float else int for one in fields(Limits)},
+}
+TEMPLATE = """\
+# The aggregator. Every key is optional but state_dir; what is commented out shows the default.
+[aggregator]
+state_dir = "{state}"
+names = [{names}]              # further DNS names and IP addresses in the server's certificate
+
+[sync]                         # gateways with a certificate
+listen = "{host}:7443"
+# address = "host:7443"        # what gateways dial, when that is not `listen`
+
+[enrolment]                    # gateways that want one
+listen = "{host}:7444"
+# address = "host:7444"        # what a token tells, when that is not `listen`
+
+[history]
+# retention_days = 0           # 0 keeps everything
+
+[limits]
+# gateways = 2000
+# window_batches = 64
+# batches_per_s = 200.0        # of one gateway, on average
+"""
+
+
+class ConfigError(Exception):
+    """Every fault of the file, one a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    path: Path
+    state_dir: Path
+    names: tuple[str, ...] = ()
+    sync_listen: str = "127.0.0.1:7443"
+    sync_address: str = ""  # empty: what is listened on
+    enrolment_listen: str = "127.0.0.1:7444"
+    enrolment_address: str = ""
+    retention_days: int = 0  # 0: for ever
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def catalogue(self) -> Path:
+        return self.state_dir / "catalogue.sqlite"
+
+    @property
+    def log(self) -> Path:
+        return self.state_dir / "log.sqlite"
+
+    @property
+    def history(self) -> Path:
+        return self.state_dir / "history"
+
+    @property
+    def ca(self) -> Path:
+        return self.state_dir / "ca"
+
+    @property
+    def fleet(self) -> Path:
+        return self.state_dir / "fleet.json"
+
+    @property
+    def endpoints(self) -> Path:
+        """Where the running server says on which ports it listens."""
+        return self.state_dir / "endpoints.json"
+
+
+def argument(parser: ArgumentParser) -> None:
+    """The option by which every verb but `serve` and `init` finds the configuration."""
+    parser.add_argument("-c", "--config", type=Path, default=DEFAULT, help="the configuration file (%(default)s)")
+
+
+def load(path: Path) -> Config:
+    """Raises ConfigError."""
+    try:
+        text = path.read_text()
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; `aggregator init DIR` makes one") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: no TOML: {error}") from error
+    if faults := list(_faults(path, text, content)):
+        raise ConfigError("\n".join(faults))
+    part = {name: content.get(name, {}) for name in KEYS}
+    plain = Config(path, Path(part["aggregator"]["state_dir"]))
+    return Config(
+        path,
+        (path.parent / plain.state_dir).resolve(),
+        tuple(part["aggregator"].get("names", ())),
+        part["sync"].get("listen", plain.sync_listen),
+        part["sync"].get("address", ""),
+        part["enrolment"].get("listen", plain.enrolment_listen),
+        part["enrolment"].get("address", ""),
+        part["history"].get("retention_days", 0),
+        Limits(**part["limits"]),
+    )
+
+
+def template(state_dir: Path, host: str, names: Sequence[str]) -> str:
+    """A configuration to begin with."""
+    return TEMPLATE.format(state=state_dir, host=host, names=", ".join(f'"{one}"' for one in names))
+
+
+def _faults(path: Path, text: str, content: Mapping[str, Any]) -> Iterator[str]:
+    for section, keys in content.items():
+        if section not in KEYS or not isinstance(keys, dict):
+            yield f"{_at(path, text, section)}: [{section}]: no such section; there are {', '.join(KEYS)}"
+            continue
+        for key, value in keys.items():
+            if fault := _fault(section, key, value):
+                yield f"{_at(path, text, section, key)}: {section}.{key} = {value!r}: {fault}"
+    if "state_dir" not in content.get("aggregator", {}):
+        yield f"{path}:1: aggregator.state_dir is missing: name the directory that `aggregator init` made"
+
+
+def _fault(section: str, key: str, value: object) -> str:
+    wanted = KEYS[section].get(key)
+    if wanted is None:
+        return f"no such key; there are {', '.join(KEYS[section])}"
+    if isinstance(value, bool) or not isinstance(value, (int, float) if wanted is float else wanted):
+        return f"write {'a number' if wanted in (int, float) else 'a list of texts' if wanted is list else 'a text'}"
+    if isinstance(value, list) and not all(isinstance(one, str) and one for one in value):
+        return 'write a list of texts: ["twin.example.org"]'
+    if key in ("listen", "address") and isinstance(value, str) and not _is_address(value):
+        return "write host:port, the port from 0 to 65535"
+    if isinstance(value, (int, float)) and (value < 0 or (section == "limits" and value == 0)):
+        return "write a number greater than 0" if section == "limits" else "write 0 or more"
+    return ""
+
+
+def _is_address(value: str) -> bool:
+    host, _, port = value.rpartition(":")
+    return bool(host) and port.isascii() and port.isdigit() and int(port) < 65536
+
+
+def _at(path: Path, text: str, section: str, key: str = "") -> str:
+    """file:line of a section's head, or of a key in it."""
+    inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        word = line.split("#")[0].strip()
+        if word.startswith("["):
+            inside = word.strip("[] ") == section
+            if inside and not key:
+                return f"{path}:{number}"
+        elif inside and key and word.split("=")[0].strip().strip("\"'") == key:
+            return f"{path}:{number}"
+    return f"{path}:1"

@@ -1,0 +1,54 @@
+"""Make an aggregator: its own authority, catalogue and configuration file, in a directory of its own.
+
+    aggregator init /var/lib/citytwin-aggregator --listen 0.0.0.0 --name twin.example.org
+    aggregator init /var/lib/citytwin-aggregator --root-offline /media/stick
+
+The root's key signs nothing but the intermediate. Keep it away from this machine: with --root-offline it is written
+there from the start; else move root.key away by hand. Nothing that exists is overwritten.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from aggregator import config
+from aggregator.screen import fail
+from aggregator.security import authority
+from aggregator.stores import StoreError
+from aggregator.stores.catalogue import Catalogue
+from protos import tls
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", type=Path, help="the state directory; also gets aggregator.toml")
+    parser.add_argument("--root-offline", type=Path, metavar="DIR", help="write the root's private key there")
+    parser.add_argument("--listen", default="127.0.0.1", metavar="HOST", help="listen on this address (%(default)s)")
+    parser.add_argument(
+        "--name", action="append", default=[], help="DNS name or IP address in the server's certificate; repeatable"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    directory: Path = args.directory.resolve()
+    file = directory / "aggregator.toml"
+    catalogue_path = directory / "catalogue.sqlite"
+    for path in (file, catalogue_path):
+        if path.exists():
+            return fail(f"{path}: is there already and is never overwritten; use another directory")
+    now_ns = time.time_ns()
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own = authority.create(directory / "ca", tls.utc(now_ns), args.root_offline and args.root_offline.resolve())
+        catalogue = Catalogue(catalogue_path)
+        catalogue.note(now_ns, "operator", "init", "", f"root {tls.fingerprint(own.root)}")
+        catalogue.close()
+        authority.write(file, config.template(directory, args.listen, args.name).encode())
+    except (tls.TlsError, StoreError, OSError) as error:
+        return fail(error)
+    key = (args.root_offline or directory / "ca") / "root.key"
+    print(f"made       {directory}")
+    print(f"root       sha256 {tls.fingerprint(own.root)}")
+    print(f"root key   {key}" + ("" if args.root_offline else "  ← move it off this machine; it is not needed to run"))
+    print("next       " + f"aggregator serve {file}")
+    print("           " + f"aggregator enrol-token GATEWAY -c {file}")
+    return 0
