@@ -55,7 +55,7 @@ class Streams:
                 self._hang_up(line)
             elif not line.throttled and monotonic_ns - line.heard_ns > line.dead_after_ns:
                 line.end(f"silent for {line.dead_after_ns // MS} ms")
-            elif monotonic_ns - line.spoke_ns >= line.heartbeat_ns - BEAT_NS // 2:
+            elif monotonic_ns - line.spoke_ns >= line.heartbeat_ns:
                 line.beat(sync_pb2.Heartbeat(utc_ns=utc_ns, count=self._beats))
 
     def _hang_up(self, line: Line) -> None:

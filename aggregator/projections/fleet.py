@@ -129,7 +129,7 @@ def _row(
         "lag s": seconds(now_ns, live.live_ns or (count.newest_ns if count else 0)),
         "backlog": live.backlog_batches if live.connected else None,
         "clock ±ms": None if live.clock_error_ns < 0 else round(live.clock_error_ns / 1e6, 1),
-        "wall off s": round(live.wall_offset_ns / 1e9, 1) if live.since_ns else None,
+        "wall off s": round(live.wall_offset_ns / 1e9, 1) + 0.0 if live.since_ns else None,
         "cert days": round((issued.not_after_ns - now_ns) / DAY_NS, 1) if issued else None,
         "received": count.received if count else 0,
         "stored": count.stored if count else 0,

@@ -24,6 +24,8 @@ from aggregator.stores.log import SqliteLog
 from aggregator.verbs.enrol_token import actor
 from protos import tls
 
+BRIEF = ("gateway", "state", "lag s", "backlog", "clock ±ms", "cert days", "stored", "quarantined", "readings")
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("act", nargs="?", default="list", choices=("list", "show", "approve", "revoke"))
@@ -40,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
         settings = config.load(args.config)
         catalogue = Catalogue(settings.catalogue, read_only=args.act in ("list", "show"))
         if args.act == "list":
-            show(table(settings, catalogue), as_json=args.json, title="gateways")
+            rows = table(settings, catalogue)
+            brief = [{name: row[name] for name in BRIEF} for row in rows]
+            show(rows if args.json else brief, as_json=args.json, title="gateways")
         elif args.act == "show":
             one(settings, catalogue, args.gateway, args.json)
         else:
