@@ -16,7 +16,7 @@ RENEW_AT = 2 / 3  # of its life: a month is left to notice that renewal fails
 
 
 class ServerIdentity:
-    """Key and chain for both listeners. gRPC asks `configuration` at every handshake, so a new one serves at once."""
+    """Key and chain for both listeners. gRPC asks for news at every handshake, so a new one serves at once."""
 
     def __init__(self, directory: Path, signer: Authority, names: Sequence[str], clock: Clock) -> None:
         self._directory, self._signer, self._names, self._clock = directory, signer, tuple(names), clock
@@ -52,9 +52,17 @@ class ServerIdentity:
 
     def credentials(self, *, clients: bool) -> grpc.ServerCredentials:
         """For a listener; with `clients`, only peers with a certificate under our root pass the handshake."""
-        return grpc.dynamic_ssl_server_credentials(
-            self._served[clients], lambda: self._served[clients], require_client_authentication=clients
-        )
+        given = [self._served[clients]]
+
+        def newer() -> grpc.ServerCertificateConfiguration | None:
+            """None while nothing is new: gRPC then keeps the context that its other handshakes are using."""
+            if given[0] is self._served[clients]:
+                return None
+            given[0] = self._served[clients]
+            return given[0]
+
+        # the stubs leave out None, which gRPC's own documentation allows
+        return grpc.dynamic_ssl_server_credentials(given[0], newer, clients)  # type: ignore[arg-type]
 
     def _take(self, key_pem: bytes, chain_pem: bytes) -> None:
         self._chain, self._pair = tls.load_chain(chain_pem), (key_pem, chain_pem)
