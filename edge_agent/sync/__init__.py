@@ -1,0 +1,7 @@
+"""The link to the aggregator: one stream over mutual TLS, live first, nothing lost through any outage."""
+
+from edge_agent.sync.identity import Identity
+from edge_agent.sync.settings import Settings
+from edge_agent.sync.sync import Sync
+
+__all__ = ["Identity", "Settings", "Sync"]

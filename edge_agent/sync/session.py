@@ -1,0 +1,253 @@
+"""The rules of one session, without IO: what may be sent now, what is on its way, when the other side is dead.
+
+Two cursors walk through the buffer, both upwards. The live one begins at what was newest when the session began; the
+backlog one at the oldest, and ends where the live one began. Live goes first; backlog fills what is left of the
+window, except a part that is kept free for live. Everything sent stays in the window until it is acked or refused.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from edge_agent.sync.bucket import Bucket
+from edge_agent.sync.pace import Pace
+from edge_agent.sync.settings import METERED_EVERY_S, Settings, dead_after_ms
+from protos import sync_pb2
+from protos.clock import NS
+from protos.span import Span, of
+
+Key = tuple[int, int]  # epoch, sequence
+
+MS = 1_000_000
+HEARTBEAT_MS = (200, 120_000)  # what a Welcome may ask of us
+LIVE_SHARE = 4  # one in so many places of the window is kept for live
+LIVE_BYTES = 4 << 20  # most live bytes on their way: a burst after a pause must not fill the memory
+READ_BATCHES = 16  # batches fetched from the buffer at a time
+READ_BYTES = 256 << 10  # and bytes: what a look at the backlog costs in memory
+ACK_NS = 60 * NS  # heartbeats go on but nothing is acked: a new session may find a healthier aggregator
+RESEND_SPANS = 10_000  # asked-for spans that wait; an aggregator asks for a hundred at a time
+ALLOWANCE_SHARE = 24  # a metered link starts with one in so many parts of its day: a crash loop must not cost a fortune
+
+
+@dataclass(slots=True)
+class Flight:
+    """One batch on its way."""
+
+    size: int
+    sent_ns: int
+    live: bool
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What an ack settles in the buffer."""
+
+    stored: list[Span] = field(default_factory=list)
+    settled: list[Span] = field(default_factory=list)
+    refused: list[tuple[Span, str]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.stored or self.settled or self.refused)
+
+    def add(self, other: "Verdict") -> None:
+        self.stored += other.stored
+        self.settled += other.settled
+        self.refused += other.refused
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened on the link since the start of the agent."""
+
+    sessions_total: int = 0
+    failures_total: int = 0
+    dead_peers_total: int = 0
+    batches_sent_total: int = 0
+    batches_acked_total: int = 0
+    batches_refused_total: int = 0
+    resent_on_request_total: int = 0
+    renewals_total: int = 0
+    orders_total: int = 0
+    last_error: str = ""
+
+
+class Session:
+    """One session. Times are monotonic ns; `start` is the key of the newest batch when it began."""
+
+    def __init__(self, welcome: sync_pb2.Welcome, start: Key, settings: Settings, counts: Counts, now_ns: int) -> None:
+        lowest, highest = HEARTBEAT_MS
+        wished = welcome.heartbeat_ms or settings.heartbeat_ms
+        self.heartbeat_ns = min(max(wished, lowest), highest) * MS
+        self._dead_ns = dead_after_ms(self.heartbeat_ns)
+        self.window_max = max(1, min(settings.window, welcome.window_batches or settings.window))
+        self.batch_max = welcome.max_batch_bytes or 0  # 0: no limit told
+        self.live_after: Key = start
+        self.backlog_after: Key | None = (0, 0)  # None: all of it sent
+        self._backlog_end = start
+        self._settings, self._counts = settings, counts
+        self._flights: dict[Key, Flight] = {}
+        self._live_bytes = self._backlog_bytes = 0
+        self._pace = Pace()
+        self._asked: deque[Span] = deque()
+        self._heard_ns = now_ns
+        self.beat_ns = now_ns + self.heartbeat_ns  # when our next heartbeat is due
+        self._burst_ns = now_ns
+        self.live_lag_ns = 0
+        day = settings.allowance_mb_a_day * 1e6
+        self._allowance = Bucket(day / 86_400, day / ALLOWANCE_SHARE, now_ns) if settings.metered else None
+
+    # ---- the other side's life
+
+    @property
+    def dead_at_ns(self) -> int:
+        return self._heard_ns + self._dead_ns
+
+    @property
+    def patience_s(self) -> float:
+        return self._dead_ns / NS
+
+    def heard(self, now_ns: int) -> None:
+        """Any message is a sign of life."""
+        self._heard_ns = now_ns
+
+    def beat(self, now_ns: int) -> bool:
+        """Whether a heartbeat is due; the next one is then a period away."""
+        if now_ns < self.beat_ns:
+            return False
+        self.beat_ns = now_ns + self.heartbeat_ns
+        return True
+
+    def stuck(self, now_ns: int) -> bool:
+        """Whether the oldest batch on its way has waited too long for its ack."""
+        oldest = next(iter(self._flights.values()), None)
+        return oldest is not None and now_ns - oldest.sent_ns > ACK_NS
+
+    def deadline_ns(self, now_ns: int) -> int:
+        """When the sender must look again even if nothing happens."""
+        waits = [self.beat_ns]
+        if self._allowance is not None and self._burst_ns > now_ns:
+            waits.append(self._burst_ns)
+        return min(waits)
+
+    # ---- what may be sent
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._flights)
+
+    def live_room(self, now_ns: int, *, urgent: bool = False) -> tuple[int, int]:
+        """(batches, bytes) of live that may be fetched and sent now; (0, 0) for none. `urgent`: an alarm is there."""
+        if self._allowance is not None and now_ns < self._burst_ns and not urgent:
+            return 0, 0
+        return self._room(self.window_max - self.in_flight, LIVE_BYTES - self._live_bytes)
+
+    def burst_over(self, now_ns: int) -> None:
+        """All live batches have been sent: a metered link rests until the next burst."""
+        if self._allowance is not None and now_ns >= self._burst_ns:
+            self._burst_ns = now_ns + int(METERED_EVERY_S * NS)
+
+    def backlog_room(self, now_ns: int) -> tuple[int, int]:
+        """The same for backlog and what was asked for again."""
+        if self._allowance is not None and self._allowance.level(now_ns) <= 0:
+            return 0, 0
+        reserve = max(1, self.window_max // LIVE_SHARE) if self.window_max > 1 else 0
+        if self._backlog_bytes and self._backlog_bytes >= self._pace.limit:
+            return 0, 0
+        return self._room(self.window_max - reserve - self.in_flight, self._pace.limit - self._backlog_bytes)
+
+    def _room(self, batches: int, size: int) -> tuple[int, int]:
+        if batches <= 0 or size <= 0:
+            return 0, 0
+        return min(batches, READ_BATCHES), min(size, READ_BYTES)
+
+    def is_backlog(self, key: Key) -> bool:
+        return key <= self._backlog_end
+
+    def passed(self, key: Key, *, live: bool) -> None:
+        """The cursor has left `key` behind."""
+        if live:
+            self.live_after = key
+        else:
+            self.backlog_after = key
+
+    def backlog_done(self) -> None:
+        self.backlog_after = None
+
+    def too_large(self, size: int) -> bool:
+        return bool(self.batch_max) and size > self.batch_max
+
+    def sent(self, key: Key, size: int, now_ns: int, *, live: bool) -> None:
+        """Call before the write, so that no ack can be faster."""
+        self._flights[key] = Flight(size, now_ns, live)
+        self._counts.batches_sent_total += 1
+        if live:
+            self._live_bytes += size
+        else:
+            self._backlog_bytes += size
+        if self._allowance is not None:
+            self._allowance.take(size, now_ns)
+
+    def flying(self, key: Key) -> bool:
+        return key in self._flights
+
+    # ---- what comes back
+
+    def ack(self, ack: sync_pb2.Ack, now_ns: int) -> Verdict:
+        """Take an ack; returns what the buffer must remember."""
+        verdict = Verdict(list(of(ack.stored)), list(of(ack.settled)))
+        for one in ack.refused:
+            self._land((one.epoch, one.sequence), now_ns)
+            self._counts.batches_refused_total += 1
+            verdict.refused.append((Span(one.epoch, one.sequence, one.sequence), one.reason))
+        landed = [key for key in self._flights if any(key in span for span in verdict.stored)]
+        for key in landed:
+            self._land(key, now_ns)
+        self._counts.batches_acked_total += len(landed)
+        return verdict
+
+    def _land(self, key: Key, now_ns: int) -> None:
+        flight = self._flights.pop(key, None)
+        if flight is None:
+            return
+        if flight.live:
+            self._live_bytes -= flight.size
+            self.live_lag_ns = now_ns - flight.sent_ns
+        else:
+            self._backlog_bytes -= flight.size
+            self._pace.acked(flight.size, now_ns - flight.sent_ns)
+
+    # ---- asked for again
+
+    def ask(self, spans: Iterable[Span]) -> None:
+        """The aggregator wants these again; beyond the limit it will ask again at the next session."""
+        for one in spans:
+            if len(self._asked) < RESEND_SPANS:
+                self._asked.append(one)
+
+    def next_asked(self, batches: int) -> Span | None:
+        """The next piece to read from the buffer, at most `batches` long."""
+        if not self._asked:
+            return None
+        span = self._asked.popleft()
+        if len(span) > batches:
+            self._asked.appendleft(Span(span.epoch, span.first + batches, span.last))
+            span = Span(span.epoch, span.first, span.first + batches - 1)
+        return span
+
+
+def stored_by(welcome: sync_pb2.Welcome, epoch: int, newest: int) -> Verdict:
+    """What a Welcome says is on file already.
+
+    An aggregator that has more of our epoch than we ever wrote knows another life of this gateway (its disk was lost
+    and the epoch not raised in time): then nothing of that epoch may be taken for ours.
+    """
+    stored, settled = list(of(welcome.stored)), list(of(welcome.settled))
+    if reused(welcome, epoch, newest):
+        stored = [one for one in stored if one.epoch != epoch]
+        settled = [one for one in settled if one.epoch != epoch]
+    return Verdict(stored, settled)
+
+
+def reused(welcome: sync_pb2.Welcome, epoch: int, newest: int) -> bool:
+    """Whether our epoch was used before, by a life of this gateway that it does not remember."""
+    return any(one.epoch == epoch and one.last > newest for one in of(welcome.stored))
