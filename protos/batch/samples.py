@@ -1,7 +1,4 @@
-"""The batch: the unit of everything. Samples of one gateway in one compressed columnar blob with a checksum.
-
-Written once on the gateway, sent unchanged, stored unchanged; keyed (gateway, epoch, sequence).
-"""
+"""What is in a batch: blocks of numbers and single strings of one gateway, under one key."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -34,7 +31,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """T rows of P points of one device, read together. Times are monotonic ns of the batch's boot.
+    """T rows of P points of one device, read together; T ≥ 1, P ≥ 1. Times are monotonic ns of the batch's boot.
 
     `source_ns` is what the device said mapped to this gateway's monotonic clock, or equal to `receive_ns`.
     """
