@@ -15,6 +15,7 @@ from protos.span import Span
 
 STORES: dict[str, dict[str, str]] = {  # protocol → implementation → where it is
     "log": {"sqlite": "aggregator.stores.log:SqliteLog"},
+    "history": {"segments": "aggregator.stores.history.segments:SegmentHistory"},
 }
 
 

@@ -3,7 +3,7 @@
 A day of UTC is one SQLite file. What was just taken in lies there as *parts*: all rows of one layout (the points of a
 device that are read together) in one hour, one blob. When the hour is over, its parts become *segments*: one blob per
 point with values and codes, and beside them one *axis* per layout with the times that its points share. Late readings
-come as further parts and segments of their hour. Times that cannot be true go to a file of their own per day of arrival.
+come as further parts and segments of their hour. Times that cannot be true go to a file of their own per arrival day.
 
 Errors:
     StoreError

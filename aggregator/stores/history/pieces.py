@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 
@@ -16,8 +17,8 @@ PAST_NS = 5 * 365 * DAY_NS  # no gateway keeps readings longer: an earlier time 
 FUTURE_NS = DAY_NS  # more than any clock error that is not a fault
 IMPOSSIBLE = ".impossible"  # ends the name of the file that keeps what has no true time
 
-CLOCK = np.uint8(code(Quality.UNCERTAIN, Reason.CLOCK))
-TIMING = np.uint8(code(Quality.UNCERTAIN, Reason.TIMING))
+CLOCK = np.array(code(Quality.UNCERTAIN, Reason.CLOCK), np.uint8)
+TIMING = np.array(code(Quality.UNCERTAIN, Reason.TIMING), np.uint8)
 
 
 def origin(row: Row) -> Origin:
@@ -29,8 +30,8 @@ def cut(row: Row, batch: Batch) -> Iterator[Piece]:
     doubtful = not 0 <= row.clock_error_ns <= CLOCK_ERROR_NS
     offset = np.int64(row.clock_offset_ns)
     earliest, latest = row.received_ns - PAST_NS, row.received_ns + FUTURE_NS
-    for block in batch.blocks:
-        if not len(block.source_ns):
+    for block in chain.from_iterable(map(distinct, batch.blocks)):
+        if not block.values.size:
             continue
         source, receive = block.source_ns + offset, block.receive_ns + offset
         codes = worse(block.codes, CLOCK) if doubtful else block.codes
@@ -40,6 +41,16 @@ def cut(row: Row, batch: Batch) -> Iterator[Piece]:
             yield Piece(slot(low), layout, row.position, source, receive, block.values, codes)
         else:
             yield from split(row, block, layout, source, receive, codes)
+
+
+def distinct(block: Block) -> tuple[Block, ...]:
+    """`block`, or one block per column when a faulty sender named a point twice."""
+    if len(set(block.points)) == len(block.points):
+        return (block,)
+    return tuple(
+        Block(block.device, (name,), block.receive_ns, block.source_ns, block.values[:, [k]], block.codes[:, [k]])
+        for k, name in enumerate(block.points)
+    )
 
 
 def split(row: Row, block: Block, layout: Layout, source: Ints, receive: Ints, codes: Codes) -> Iterator[Piece]:
@@ -69,7 +80,7 @@ def words(row: Row, batch: Batch) -> Iterator[Words]:
 
 
 def wrap(value: int) -> int:
-    """As int64 arithmetic gives it: what does not fit is impossible anyway, and stays the same for numbers and strings."""
+    """As int64 arithmetic gives it: what does not fit is impossible anyway, in numbers and strings alike."""
     return (value + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
