@@ -1,4 +1,7 @@
-"""Run the figures named in ONLY (all when empty) at SCALE (`full` or `ci`); exit 1 when one misses its goal."""
+"""Run the figures named in ONLY (all when empty) at SCALE (`full` or `ci`); exit 1 when one misses its goal.
+
+`--list` names them all.
+"""
 
 import json
 import os
@@ -11,6 +14,9 @@ from tests.bench import FIGURES
 
 
 def main() -> int:
+    if "--list" in sys.argv:
+        print("\n".join(f"{name:16} {line}" for name, line in FIGURES.items()))
+        return 0
     scale = os.environ.get("SCALE", "full")
     names = os.environ.get("ONLY", "").replace(",", " ").split() or list(FIGURES)
     if unknown := [name for name in names if name not in FIGURES]:
