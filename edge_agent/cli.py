@@ -9,6 +9,7 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is edge_agent
     "run": "run the gateway",
     "status": "how the running gateway is",
     "logs": "the newest lines of its log",
+    "simulate": "play devices of any profile on real Modbus or MQTT",
 }
 
 
