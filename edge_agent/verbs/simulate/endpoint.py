@@ -83,19 +83,16 @@ class Line:
         return ""
 
 
-class Identification(ReadDeviceInformationRequest):
+def identify(line: Line, request: ReadDeviceInformationRequest) -> ModbusPDU:
     """Function 43/14 answered per unit; pymodbus knows one identity for the whole process."""
-
-    async def datastore_update(self, context: Any, device_id: int) -> ModbusPDU:
-        objects = context.identity(device_id)
-        if self.read_code == 4 and self.object_id not in objects:
-            return ExceptionResponse(self.function_code, ExcCodes.ILLEGAL_ADDRESS)
-        wanted = {self.object_id: objects[self.object_id]} if self.read_code == 4 else objects
-        if self.read_code == 1:
-            wanted = {key: value for key, value in objects.items() if key <= 2}
-        return ReadDeviceInformationResponse(
-            read_code=self.read_code, information=wanted, dev_id=device_id, transaction_id=self.transaction_id
-        )
+    objects = line.identity(request.dev_id)
+    if request.read_code == 4:
+        if request.object_id not in objects:
+            return ExceptionResponse(request.function_code, ExcCodes.ILLEGAL_ADDRESS)
+        objects = {request.object_id: objects[request.object_id]}
+    elif request.read_code == 1:
+        objects = {key: value for key, value in objects.items() if key <= 2}
+    return ReadDeviceInformationResponse(read_code=request.read_code, information=objects)
 
 
 class Answers(ServerRequestHandler):
@@ -115,6 +112,8 @@ class Answers(ServerRequestHandler):
             return
         if fault == "exception":
             response: ModbusPDU = ExceptionResponse(pdu.function_code, ExcCodes.DEVICE_BUSY)
+        elif isinstance(pdu, ReadDeviceInformationRequest):
+            response = identify(line, pdu)
         else:
             response = await pdu.datastore_update(line, pdu.dev_id)
         response.transaction_id, response.dev_id = pdu.transaction_id, pdu.dev_id
@@ -146,7 +145,7 @@ def serving(kind: type[Any]) -> type[Any]:
     class Serving(kind):  # type: ignore[misc]
         def __init__(self, line: Line, framing: FramerType, **options: Any) -> None:
             nothing = SimDevice(1, simdata=[SimData(0, values=0, datatype=DataType.REGISTERS)])
-            super().__init__(nothing, framer=framing, custom_pdu=[Identification], **options)
+            super().__init__(nothing, framer=framing, **options)
             self.context = line
             self.framing = framing
             self.tasks: set[asyncio.Task[None]] = set()
