@@ -24,7 +24,7 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.so_reuseport", 0),  # a second server on the same port must fail, not steal gateways
     ("grpc.max_concurrent_streams", 8),  # per connection: one sync stream and a renewal
     ("grpc.http2.min_ping_interval_without_data_ms", 4_000),
-    ("grpc.max_metadata_size", 16 << 10),
+    ("grpc.max_metadata_size", 16 << 10),("grpc.tsi.max_frame_size", 2048),
 )
 
 
