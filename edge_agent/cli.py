@@ -7,6 +7,7 @@ from importlib import import_module
 
 VERBS: dict[str, str] = {  # verb → one line of help; its module is edge_agent/verbs/<verb>.py
     "run": "run the gateway",
+    "enrol": "give it its identity, with a token from the aggregator",
     "status": "how the running gateway is",
     "logs": "the newest lines of its log",
     "simulate": "play devices of any profile on real Modbus or MQTT",

@@ -5,6 +5,7 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
@@ -18,6 +19,9 @@ from protos import enrolment_pb2_grpc as services
 from protos.clock import Clock
 from protos.link import SERVER_NAME
 
+if TYPE_CHECKING:
+    from protos.tls import Token
+
 CALL_S = 10.0  # a person may sign somewhere, but not within a call
 OPTIONS = (("grpc.default_authority", SERVER_NAME), ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1))
 NO_SOONER = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED)
@@ -29,42 +33,49 @@ Say = Callable[[str], None]
 class Registry:
     """The aggregator's enrolment side, as one gateway sees it."""
 
-    def __init__(self, identity: Identity, time: TrustedTime, clock: Clock, name: str = SERVER_NAME) -> None:
+    def __init__(
+        self, identity: Identity, time: TrustedTime, clock: Clock, name: str = SERVER_NAME, address: str = ""
+    ) -> None:
+        """`address` (host:port) counts more than the one that a token tells; empty where that is right."""
         self._identity, self._time, self._clock, self._name = identity, time, clock, name
+        self._address = address
 
-    async def enrol(self, line: str, say: Say = log.info) -> Facts:
-        """A token's line becomes an identity. Raises SyncError, which says what to do."""
+    async def enrol(self, line: str, gateway: str, say: Say = log.info) -> Facts:
+        """A token's line becomes the identity of `gateway`. Raises SyncError, which says what to do."""
         from protos import tls
 
         try:
             token = tls.Token.decode(line)
         except tls.TlsError as error:
             raise Refused(str(error), final=True) from error
-        say(f"asking {token.address} for its root certificate")
-        root = await self._root(token.address, token.root_sha256)
+        if token.gateway != gateway:
+            raise Refused(f"the token is for gateway {token.gateway!r}, this one is {gateway!r}: ask for its own")
+        address = self._address or token.address
+        say(f"asking {address} for its root certificate")
+        root = await self._root(address, token.root_sha256)
         say("its root is the one that the token names")
-        await self.learn_time(token.address, root)
+        await self.learn_time(address, root)
         say(f"asking for a certificate for {token.gateway}; its key was made here and stays here")
         try:
-            answer = await self._enrol(token, root)
+            answer = await self._enrol(token, address, root)
         except Refused as refused:
             if "key was certified before" not in str(refused):
                 raise
             self._identity.forget_pending()  # an answer once got lost, and its token is no longer good
-            answer = await self._enrol(token, root)
+            answer = await self._enrol(token, address, root)
         return self._identity.adopt(
             answer.certificate_pem,
             root,
-            enrol_address=token.address,
+            enrol_address=address,
             sync_address=answer.sync_address,
             epoch_floor=answer.epoch_floor,
         )
 
-    async def _enrol(self, token: "tls.Token", root: bytes) -> pb.Certificate:  # type: ignore[name-defined] # noqa: F821
+    async def _enrol(self, token: "Token", address: str, root: bytes) -> pb.Certificate:
         request = pb.EnrolRequest(
             gateway=token.gateway, token=token.secret, csr_pem=self._identity.request(token.gateway)
         )
-        async with self._call(token.address, self._server(root)) as channel:
+        async with self._call(address, self._server(root)) as channel:
             answer: pb.Certificate = await services.EnrolmentStub(channel).Enrol(request, timeout=CALL_S)
         return answer
 
