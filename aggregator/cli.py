@@ -9,6 +9,7 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is aggregator
     "init": "make an aggregator: authority, catalogue, configuration",
     "serve": "run it",
     "enrol-token": "print a one-time token for a gateway",
+    "watch": "the city live: gateways, rates, backlog, freshest values",
     "gateways": "the fleet: list, show, approve, revoke",
 }
 

@@ -3,9 +3,10 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Self, TypeVar
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
@@ -18,12 +19,43 @@ def show(rows: Sequence[Mapping[str, object]], *, as_json: bool, title: str = ""
     if as_json:
         print(json.dumps(list(rows), default=str))
         return
+    Console().print(table_of(rows, title) if rows else f"{title or 'rows'}: none")
+
+
+def table_of(rows: Sequence[Mapping[str, object]], title: str = "") -> Table:
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for key in rows[0] if rows else ():
-        table.add_column(key, justify="right" if isinstance(rows[0][key], int | float) else "left")
+        numbers = any(isinstance(row[key], int | float) for row in rows)
+        table.add_column(key, justify="right" if numbers else "left")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table if rows else f"{title or 'rows'}: none")
+        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+    return table
+
+
+class Screen:
+    """A terminal that is drawn again and again in place; on a pipe, or with live off, one drawing below the other."""
+
+    def __init__(self, *, live: bool) -> None:
+        self._console = Console()
+        self._live = (
+            Live(console=self._console, auto_refresh=False, screen=True) if live and sys.stdout.isatty() else None
+        )
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def draw(self, tables: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
+        drawing = Group(*(table_of(rows, title) if rows else f"{title}: none yet" for title, rows in tables.items()))
+        if self._live is not None:
+            self._live.update(drawing, refresh=True)
+        else:
+            self._console.print(drawing)
 
 
 def progress(items: Iterable[T], what: str, total: float | None = None) -> Iterator[T]:
