@@ -32,20 +32,24 @@ def unpacked(header: Header, packed: memoryview) -> bytes:
 def read_times(reader: Reader, rows: Ints, total: int, unit: int, has_source: bool) -> tuple[Ints, Ints]:
     firsts = np.cumsum(reader.run(len(rows)))
     steps = reader.run(total - len(rows))
-    receive = from_steps(firsts, steps, None, rows, total) * unit
+    receive = from_steps(firsts, steps, rows, total) * unit
     return receive, receive - reader.run(total) * unit if has_source else receive.copy()
 
 
-def from_steps(firsts: Ints, steps: Ints, places: npt.NDArray[np.bool_] | None, counts: Ints, total: int) -> Ints:
-    """The columns of `counts` rows each, of their first numbers and the steps after them (at `places` if given)."""
+def summed(firsts: Ints, moves: Ints, starts: Ints, counts: Ints) -> Ints:
+    """Columns of `counts` rows that begin at `starts` with `firsts` and go on by `moves` (0 at the starts)."""
+    sums: Ints = np.cumsum(moves)
+    sums += np.repeat(firsts - sums[starts], counts)
+    return sums
+
+
+def from_steps(firsts: Ints, steps: Ints, counts: Ints, total: int) -> Ints:
     starts = np.cumsum(counts) - counts
     moves = np.zeros(total, np.int64)
-    if places is None:
-        places = np.ones(total, np.bool_)
-        places[starts] = False
+    places = np.ones(total, np.bool_)
+    places[starts] = False
     moves[places] = steps
-    sums = np.cumsum(moves)
-    return sums + np.repeat(firsts - sums[starts], counts)
+    return summed(firsts, moves, starts, counts)
 
 
 def read_whole(reader: Reader, chosen: Bytes, counts: Ints, total: int) -> Ints:
@@ -65,8 +69,7 @@ def read_whole(reader: Reader, chosen: Bytes, counts: Ints, total: int) -> Ints:
         moves[wide_places] = reader.run(int(wide_places.sum()))
     else:
         reader.run(0)
-    sums = np.cumsum(moves)
-    return sums + np.repeat(firsts - sums[starts], counts)
+    return summed(firsts, moves, starts, counts)
 
 
 def values_of(whole: Ints, chosen: Bytes, counts: Ints) -> Floats:

@@ -80,7 +80,8 @@ def fit(values: Floats, factor: Floats, divisor: Floats, towards: Floats, outer:
 
 def is_single(values: Floats) -> Mask:
     with np.errstate(all="ignore"):
-        return values.astype(np.float32).astype(np.float64).view(np.int64) == values.view(np.int64)
+        same: Mask = values.astype(np.float32).astype(np.float64).view(np.int64) == values.view(np.int64)
+    return same
 
 
 def choose(values: Floats, starts: Ints) -> Bytes:
