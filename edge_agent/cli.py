@@ -10,6 +10,8 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is edge_agent
     "enrol": "give it its identity, with a token from the aggregator",
     "status": "how the running gateway is",
     "logs": "the newest lines of its log",
+    "check": "check a gateway's file and say every fault at once",
+    "devices": "the kinds of devices that are known",
     "simulate": "play devices of any profile on real Modbus or MQTT",
 }
 

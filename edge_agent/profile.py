@@ -84,6 +84,7 @@ class Profile:
     points: tuple[PointSpec, ...]
     modbus: ModbusManners | None = None
     mqtt: MqttManners | None = None
+    verify: str = ""  # what is still to be confirmed for the device as a whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,7 @@ ENVIRONMENT = {
 SERVICES = {
     "water_volume": Quantity("m3", -HUGE, HUGE, "counter or amount; backflow is negative"),
     "water_flow": Quantity("m3/h", -1e7, 1e7, "backflow is negative"),
+    "flow_velocity": Quantity("m/s", -100, 100, "of water in a pipe or a channel"),
     "water_level": Quantity("m", -100, 10_000, "above the profile's zero"),
     "gas_volume": Quantity("m3", 0, HUGE, "fuel gas, as metered"),
     "gas_flow": Quantity("m3/h", 0, 1e7, "fuel gas"),

@@ -47,6 +47,7 @@ class _Required:
 
 
 REQUIRED = _Required()
+CHOICES_SHOWN = 16  # in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +172,10 @@ def read_key(key: Key, value: Any, place: Place) -> Any:
 
 def out_of_bounds(key: Key, value: Any) -> str:
     if key.choices and value not in key.choices:
-        near = difflib.get_close_matches(str(value), [str(choice) for choice in key.choices], 1, 0.6)
-        listed = ", ".join(str(choice) for choice in key.choices[:40]) + (" …" if len(key.choices) > 40 else "")
-        return f"must be one of {listed}" + (f" (did you mean {near[0]}?)" if near else "")
+        known = [str(choice) for choice in key.choices if choice != ""]
+        near = difflib.get_close_matches(str(value), known, 3, 0.5)
+        listed = ", ".join(known) if len(known) <= CHOICES_SHOWN else f"{len(known)} words, see the JSON schema"
+        return f"must be one of {listed}" + (f" (did you mean {' or '.join(near)}?)" if near else "")
     if isinstance(value, str):
         return "does not have the right form" if key.pattern and not re.fullmatch(key.pattern, value) else ""
     if not math.isfinite(value):

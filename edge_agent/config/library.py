@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from edge_agent.config.document import read_toml
@@ -116,9 +115,9 @@ def check_speech(values: Mapping[str, Any], place: Place) -> None:
 
 
 def check_meaning(point: Mapping[str, Any], at: Place) -> None:
-    if wrong := unit_fault(point["quantity"], point["unit"]):
-        key, why, remedy = wrong
-        at.below(key).fault(why, remedy, point[key])
+    if point["quantity"] and (wrong := unit_fault(point["quantity"], point["unit"])):
+        why, _, remedy = wrong.partition("; ")
+        at.below("unit").fault(why, remedy, point["unit"])
     if point["scale"] == 0:
         at.below("scale").fault("would make every value the same", "give the factor of the last digit, as 0.1", 0)
     bounds = point["checks"]["range"] or {}
@@ -192,6 +191,7 @@ def build(name: str, values: Mapping[str, Any]) -> Profile:
         points=tuple(build_point(point, modbus is not None, values["period_ms"]) for point in values["points"]),
         modbus=ModbusManners(**{key: value for key, value in modbus.items() if key not in common}) if modbus else None,
         mqtt=MqttManners(**mqtt) if mqtt else None,
+        verify=values["verify"],
     )
 
 
@@ -202,7 +202,7 @@ def build_point(point: Mapping[str, Any], on_modbus: bool, period_ms: int) -> Po
         **{key: point[key] for key in same},
         register=Register(**{key: point[key] for key in places}) if on_modbus else None,
         place=None if on_modbus else Field(point["topic"], point["path"]),
-        enumeration=MappingProxyType(point["enumeration"]),
+        enumeration=point["enumeration"],
         period_ms=point["period_ms"] or period_ms,
         checks={
             check: {key: number for key, number in settings.items() if number is not None}

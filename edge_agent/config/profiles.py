@@ -6,6 +6,7 @@ settings; each of `points` is one measured or commanded quantity. Addresses are 
 
 from edge_agent.config.gateway import DOMAINS, NAME
 from edge_agent.config.keys import REQUIRED, Key, Section
+from protos.vocabulary import QUANTITIES
 
 ID = r"[a-z0-9]+(-[a-z0-9]+)*"
 TYPES = {  # type → registers; 0 for a bit, and for a text, whose length is a key of its own
@@ -91,7 +92,13 @@ POINT = Section(
     "one measured or commanded quantity",
     (
         Key("name", "text", "its name; part of the point's name in the history", pattern=NAME, example='"p_total"'),
-        Key("quantity", "text", "what it is; gives the internal unit", example='"active_power"'),
+        Key(
+            "quantity",
+            "text",
+            "what it is; gives the internal unit",
+            choices=tuple(QUANTITIES),
+            example='"active_power"',
+        ),
         Key("unit", "text", "unit on the wire, after scale and offset", "", example='"kW"'),
         Key("address", "integer", "0-based address of the first register or bit", None, 0, 65535, example="3059"),
         Key(

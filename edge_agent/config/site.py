@@ -174,8 +174,7 @@ def read_device(table: Mapping[str, Any], profile: Profile, at: Place, brokers: 
     if wanted := table["points"]:
         profile = choose(profile, wanted, at.below("points"))
     same = {key: table[key] for key in ("name", "connection", "unit", "topic", "asset", "period_ms")}
-    options = MappingProxyType(table["options"])
-    return Device(**same, profile=profile, domain=table["domain"] or profile.domain, options=options)
+    return Device(**same, profile=profile, domain=table["domain"] or profile.domain, options=table["options"])
 
 
 def choose(profile: Profile, wanted: tuple[str, ...], at: Place) -> Profile:

@@ -1,0 +1,77 @@
+"""Check a gateway's file and every profile it names; say every fault at once, change nothing.
+
+Exit code 0 when all is well, 1 when there are faults, one per line: file:line: key = value: what is wrong; what to do.
+Points that still wait for a vendor document are listed as notes; they are no faults.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_agent.config import ConfigError, Fault, Gateway, Library, load
+from edge_agent.screen import fail, show
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, nargs="+", metavar="CONFIG", help="a gateway's file, or a device profile")
+    parser.add_argument("--json", action="store_true", help="faults and notes as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    faults: list[Fault] = []
+    notes: list[str] = []
+    gateways: list[Gateway] = []
+    for path in args.config:
+        try:
+            if is_profile(path):
+                Library(path.parent).get(path.stem)
+            else:
+                gateways.append(load(path))
+        except ConfigError as error:
+            faults.extend(error.faults)
+    for gateway in gateways:
+        notes.extend(remarks(gateway))
+    if args.json:
+        fields = ("file", "line", "key", "value", "wrong", "remedy")
+        found = [{field: str(getattr(fault, field)) for field in fields} for fault in faults]
+        print(json.dumps({"faults": found, "notes": notes}))
+    else:
+        for fault in faults:
+            fail(fault)
+        for note in notes:
+            print(f"note {note}")
+        for gateway in gateways:
+            show([summary(gateway)], as_json=False, title=str(gateway.file))
+    return 1 if faults else 0
+
+
+def is_profile(path: Path) -> bool:
+    """A profile has points of its own; a gateway's file has not."""
+    try:
+        return any(line.startswith("points") for line in path.read_text(errors="replace").splitlines())
+    except OSError:
+        return False
+
+
+def remarks(gateway: Gateway) -> Iterator[str]:
+    """What a person should know, though nothing is wrong."""
+    if not gateway.aggregator.address:
+        yield f"{gateway.file}: [aggregator] address is empty: this gateway works alone"
+    for device in gateway.devices:
+        line = (gateway.lines or {}).get(device.name, 0)
+        for point in device.profile.points:
+            if point.verify:
+                yield f"{gateway.file}:{line}: {device.name}/{point.name}: still to be confirmed: {point.verify}"
+
+
+def summary(gateway: Gateway) -> dict[str, object]:
+    return {
+        "gateway": gateway.id,
+        "district": gateway.district,
+        "devices": len(gateway.devices),
+        "points": sum(len(device.profile.points) for device in gateway.devices),
+        "brokers": len(gateway.brokers),
+        "aggregator": gateway.aggregator.address or "none",
+        "state": str(gateway.state_dir),
+    }
