@@ -18,6 +18,7 @@ from aggregator.ingest.servicer import Sync, add_sync, listener
 from aggregator.ingest.streams import BEAT_NS, Streams
 from aggregator.limits import NS
 from aggregator.projections.fleet import Fleet
+from aggregator.projections.history import HistoryProjection
 from aggregator.security.admission import Admission, Peer
 from aggregator.security.authority import OwnAuthority
 from aggregator.security.enrolment import Enrolment, Renewal, add_enrolment, add_renewal
@@ -25,6 +26,7 @@ from aggregator.security.registrar import Registrar
 from aggregator.security.server_identity import ServerIdentity
 from aggregator.stores import Projection, StoreError
 from aggregator.stores.catalogue import Catalogue
+from aggregator.stores.history.segments import SegmentHistory
 from aggregator.stores.log import SqliteLog
 from protos.clock import Clock, SystemClock
 
@@ -56,7 +58,11 @@ class App:
         self.fleet = Fleet(config.fleet)
         self.streams = Streams(config.limits.gateways)
         self.intake = Intake(self.log, self.catalogue, self.streams, self.fleet, config.limits, self.clock)
-        self.projections: list[Projection] = []
+        self.history = SegmentHistory(config.history, retention_days=config.retention_days)
+        self.streams.settle(self.history.checkpoint)
+        self.projections: list[Projection] = [
+            HistoryProjection(self.log, self.history, self.clock, settled=self.streams.settle)
+        ]
         self.ports: dict[str, int] = {}
         self._stopping = asyncio.Event()
 
@@ -183,6 +189,7 @@ class App:
             self.fleet.left(gateway, self.clock.wall_ns(), "the aggregator stopped")
         self.fleet.save()
         await self.log.close()
+        self.history.close()
         self.catalogue.close()
         self.config.endpoints.unlink(missing_ok=True)
         self._lock.close()
