@@ -7,7 +7,6 @@ device, its type must suit its function, a unit must be one of its quantity.
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,8 @@ from edge_agent.profile import Field, ModbusManners, MqttManners, PointSpec, Pro
 BITS, REGISTERS = (1, 2), (3, 4)
 
 
-def shipped() -> Path:
-    """The directory of the profiles that come along."""
-    with resources.as_file(resources.files("firmware_configs") / "devices") as path:
-        return path
+# Beside our own package, in a checkout as in an installation.
+SHIPPED = Path(__file__).parents[2] / "firmware_configs" / "devices"
 
 
 @dataclass(eq=False)
@@ -42,7 +39,7 @@ class Library:
         return next((path for path in self._files() if path.stem == name), None)
 
     def _files(self) -> Iterator[Path]:
-        for folder in (self.own, shipped()):
+        for folder in (self.own, SHIPPED):
             if folder is not None:
                 yield from sorted(folder.glob("*.toml"))
 
@@ -51,22 +48,22 @@ class Library:
         if name not in self._known:
             file = self.file(name)
             if file is None:
-                near = difflib.get_close_matches(name, self.ids(), 1, 0.5)
-                remedy = f"did you mean {near[0]}?" if near else "`edge-agent devices` lists those that are there"
-                place.fault("is no known profile", remedy, name)
+                place.fault("is no known profile", self._remedy(name), name)
                 return None
             self.read_files.append(file)
             self._known[name] = read_profile(file, place.faults)
         return self._known[name]
+
+    def _remedy(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self.ids(), 3, 0.5)
+        return f"did you mean {' or '.join(near)}?" if near else "`edge-agent devices` lists those that are there"
 
     def get(self, name: str) -> Profile:
         """The profile. Raises ConfigError."""
         faults = Faults()
         file = self.file(name)
         if file is None:
-            near = difflib.get_close_matches(name, self.ids(), 1, 0.5)
-            remedy = f"did you mean {near[0]}?" if near else "`edge-agent devices` lists those that are there"
-            faults.found.append(Fault(Path(f"{name}.toml"), 0, "", "", "is no known profile", remedy))
+            faults.found.append(Fault(Path(f"{name}.toml"), 0, "", "", "is no known profile", self._remedy(name)))
         found = read_profile(file, faults) if file else None
         faults.check()
         assert found is not None
