@@ -78,7 +78,7 @@ def read_profile(file: Path, faults: Faults) -> Profile | None:
     table, place = document
     before = len(faults.found)
     values = read(PROFILE, table, place)
-    check_speech(values, place)
+    check_speech(values, table, place)
     names: dict[str, Mapping[str, Any]] = {}
     for number, point in enumerate(values["points"]):
         at = place.below("points", number)
@@ -96,10 +96,10 @@ def read_profile(file: Path, faults: Faults) -> Profile | None:
     return None if len(faults.found) > before else build(file.stem, values)
 
 
-def check_speech(values: Mapping[str, Any], place: Place) -> None:
+def check_speech(values: Mapping[str, Any], table: Mapping[str, Any], place: Place) -> None:
     if (values["modbus"] is None) == (values["mqtt"] is None):
         place.fault("a device speaks Modbus or MQTT", "give it [modbus] or [mqtt], one of them")
-    if not values["points"]:
+    if not values["points"] and "points" in table:
         place.below("points").fault("has no points", 'add one, as points = [{ name = "…", … }]')
     speech = "modbus" if values["modbus"] is not None else "mqtt"
     needed, other = ("address", "topic") if speech == "modbus" else ("topic", "address")

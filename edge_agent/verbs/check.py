@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def is_profile(path: Path) -> bool:
-    """A profile has points of its own; a gateway's file has not."""
+    """A gateway's file has a [gateway]; a profile has not."""
     try:
-        return any(line.startswith("points") for line in path.read_text(errors="replace").splitlines())
+        return path.suffix == ".toml" and "[gateway]" not in path.read_text(errors="replace")
     except OSError:
         return False
 

@@ -55,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
         return fail(error)
     word = args.what.lower()
     found = [row for row in map(summary, profiles) if word in " ".join(map(str, row.values())).lower()]
+    if not args.json:  # a terminal is 80 columns wide
+        found = [{key: value for key, value in row.items() if key not in ("name", "domain")} for row in found]
     show(found, as_json=args.json, title="device profiles")
     return 0
 
@@ -88,13 +90,12 @@ def show_one(profile: Profile, as_json: bool) -> int:
 
 def row(point: PointSpec) -> dict[str, object]:
     bounds = point.checks.get("range", {})
+    ends = [f"{bounds[end]:g}" if end in bounds else "" for end in ("min", "max")]
     return {
         "point": point.name,
-        "quantity": point.quantity,
-        "unit": point.unit,
+        "quantity": f"{point.quantity}, {point.unit}" if point.unit else point.quantity,
         "where": where(point),
-        "scale": f"{point.scale:g}" if point.scale != 1 else "",
-        "range": f"{bounds.get('min', '')} … {bounds.get('max', '')}" if bounds else "",
+        "range": " … ".join(ends) if bounds else "",
         "access": point.access,
         "to confirm": point.verify,
     }
@@ -105,4 +106,5 @@ def where(point: PointSpec) -> str:
         return " ".join(filter(None, (point.place.topic, point.place.path))) if point.place else ""
     register = point.register
     order = "" if register.order == "ABCD" or register.type in ("bit", "u16", "i16") else f" {register.order}"
-    return f"{register.function}:{register.address} {register.type}{order}"
+    scale = f" × {point.scale:g}" if point.scale != 1 else f" × 10^{register.scale_from}" if register.scale_from else ""
+    return f"{register.function}:{register.address} {register.type}{order}{scale}"
