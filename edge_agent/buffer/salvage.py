@@ -1,0 +1,56 @@
+"""Setting a damaged database aside, and bringing home what is still readable in it, a few rows at a time."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+
+from edge_agent.buffer.carve import Found, carver
+from edge_agent.buffer.database import PAGE
+from edge_agent.buffer.rows import check_of, fault
+
+KEPT = 2  # damaged databases that stay for a look into them; older ones go
+STEP_ROWS = 64  # in one transaction: an append waits for no longer than this takes
+PARTS = ("", "-wal")
+
+
+def set_aside(database: Path) -> Path:
+    """Rename a database and its log to `<name>.damaged-N`; returns the new path."""
+    aside = {
+        int(one.suffix[9:]): one
+        for one in database.parent.glob(f"{database.name}.damaged-*")
+        if one.suffix[9:].isdigit()
+    }
+    number = max(aside, default=0) + 1
+    target = database.with_name(f"{database.name}.damaged-{number}")
+    for part in PARTS:
+        if os.path.exists(f"{database}{part}"):
+            os.replace(f"{database}{part}", f"{target}{part}")
+    Path(f"{database}-shm").unlink(missing_ok=True)
+    for old in sorted(aside)[: max(0, len(aside) + 1 - KEPT)]:
+        for part in (*PARTS, "-shm"):
+            Path(f"{aside[old]}{part}").unlink(missing_ok=True)
+    return target
+
+
+class Salvage:
+    """Walks through a damaged database once; `step` gives the next rows that prove themselves whole."""
+
+    def __init__(self, aside: Path, gateway: str) -> None:
+        self.aside = aside
+        self._gateway = gateway
+        self._open = ExitStack()
+        self._rows = self._walk()
+
+    def _walk(self) -> Iterator[Found]:
+        with carver(self.aside, PAGE) as found:
+            free = found.free()
+            pages = (number for number in range(1, found.pages + 1) if number not in free)
+            for row, checked, blob in found.rows(pages):
+                if checked == check_of(row) and not fault(self._gateway, row, blob):
+                    yield row, checked, blob
+
+    def step(self) -> list[Found]:
+        """The next rows; an empty list at the end."""
+        return list(islice(self._rows, STEP_ROWS))
