@@ -6,11 +6,12 @@ from typing import TypeAlias
 
 import grpc.aio
 
-from edge_agent.sync.session import Session, Verdict
+from edge_agent.sync.session import READ_BATCHES, READ_BYTES, Key, Session, Verdict
 from edge_agent.sync.store import Stored
 from edge_agent.sync.surroundings import Surroundings
 from protos import sync_pb2 as pb
 from protos import telemetry_pb2 as telemetry
+from protos.batch import Priority
 from protos.clock import NS, Anchor
 from protos.span import join, ranges
 
@@ -31,6 +32,7 @@ class Sender:
         self._told: Anchor | None = None
         self._told_digest = digest  # of the catalogue that the aggregator has
         self._status_ns = 0
+        self._looked_at: Key = (0, 0)
 
     def wake(self) -> None:
         """There is something new to send."""
@@ -89,6 +91,8 @@ class Sender:
         if newest <= self._session.live_after:
             return False
         batches, size = self._session.live_room(self._a.clock.monotonic_ns())
+        if not batches and await self._alarm():
+            batches, size = self._session.live_room(self._a.clock.monotonic_ns(), urgent=True)
         if not batches:
             return False
         found = await self._a.buffer.newer(*self._session.live_after, batches, size)
@@ -100,6 +104,16 @@ class Sender:
         if (self._a.buffer.epoch, self._a.buffer.newest) <= self._session.live_after:
             self._session.burst_over(self._a.clock.monotonic_ns())
         return bool(found)
+
+    async def _alarm(self) -> bool:
+        """Whether an alarm has come while a metered link rests; each batch is looked at once."""
+        if not self._a.settings.metered:
+            return False
+        self._looked_at = max(self._looked_at, self._session.live_after)
+        found = await self._a.buffer.newer(*self._looked_at, READ_BATCHES, READ_BYTES)
+        for one in found:
+            self._looked_at = (one.epoch, one.sequence)
+        return any(one.priority >= Priority.ALARM for one in found)
 
     async def _backlog(self) -> bool:
         if self._session.backlog_after is None:

@@ -235,16 +235,18 @@ class Session:
         return span
 
 
-def stored_by(welcome: sync_pb2.Welcome, epoch: int, newest: int) -> Verdict:
-    """What a Welcome says is on file already.
+def stored_by(welcome: sync_pb2.Welcome, start: Key, floor: int) -> Verdict:
+    """What a Welcome says is on file already, as far as it can be ours.
 
-    An aggregator that has more of our epoch than we ever wrote knows another life of this gateway (its disk was lost
-    and the epoch not raised in time): then nothing of that epoch may be taken for ours.
+    A gateway whose disk was lost may have begun again in an epoch that an earlier life had used. It is told a floor
+    when it enrols, or the aggregator has more of its epoch than it ever wrote: nothing of such an epoch is taken for
+    ours. Those batches are sent, and the aggregator keeps aside what collides.
     """
-    stored, settled = list(of(welcome.stored)), list(of(welcome.settled))
-    if reused(welcome, epoch, newest):
-        stored = [one for one in stored if one.epoch != epoch]
-        settled = [one for one in settled if one.epoch != epoch]
+    other_life = start[0] if reused(welcome, *start) else None
+    stored, settled = (
+        [one for one in of(said) if one.epoch >= floor and one.epoch != other_life]
+        for said in (welcome.stored, welcome.settled)
+    )
     return Verdict(stored, settled)
 
 

@@ -9,6 +9,7 @@ from protos.link import DEAD_AFTER_MS, HEARTBEAT_MS, SERVER_NAME
 METERED_EVERY_S = 60.0  # readings leave in one burst a minute: the modem may rest between
 METERED_HEARTBEAT_MS = 30_000  # 100 bytes each way twice a minute: 0.6 MB a day
 METERED_MB_A_DAY = 50.0
+BATCH_BITS = 8 * 64 * 1024  # of a large batch
 STATUS_EVERY_S = 10.0
 METERED_STATUS_EVERY_S = 600.0
 
@@ -76,8 +77,12 @@ class Settings:
 
     @property
     def heartbeat_ms(self) -> int:
-        """What the gateway wishes for; the aggregator's Welcome decides."""
-        return max(METERED_HEARTBEAT_MS if self.metered else 0, int(self.heartbeat_s * 1000))
+        """What the gateway wishes for; the aggregator's Welcome decides.
+
+        Under a tight cap a heartbeat waits behind a batch: four of them must be longer than two of those.
+        """
+        behind_ms = int(2 * BATCH_BITS / self.bandwidth_kbit / 4) if self.bandwidth_kbit else 0
+        return max(METERED_HEARTBEAT_MS if self.metered else 0, behind_ms, int(self.heartbeat_s * 1000))
 
     @property
     def status_every_s(self) -> float:

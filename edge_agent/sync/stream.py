@@ -99,7 +99,7 @@ class Stream:
         if welcome.highest_epoch > start[0] or reused(welcome, *start):
             log.warning("epoch %d was used before; going on in %d", start[0], welcome.highest_epoch + 1)
             await self._a.buffer.raise_epoch(welcome.highest_epoch + 1)
-        if known := stored_by(welcome, *start):
+        if known := stored_by(welcome, start, self._a.epoch_floor):
             await self._a.buffer.mark(merge(known.stored), merge(known.settled), known.refused)
         self._a.counts.sessions_total += 1
         session = Session(welcome, start, self._a.settings, self._a.counts, now)

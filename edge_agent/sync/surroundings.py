@@ -33,3 +33,4 @@ class Surroundings:
     status: Callable[[], pb.Status]
     counts: Counts
     outbox: "deque[pb.FromGateway]"  # what others want said; survives the session
+    epoch_floor: int = 0  # epochs below it may have been used by an earlier life of this gateway

@@ -179,7 +179,7 @@ class Sync:
         facts = await self._good_identity()
         if facts.epoch_floor > self._around.buffer.epoch:
             await self._around.buffer.raise_epoch(facts.epoch_floor)
-        self._around.gateway = facts.gateway
+        self._around.gateway, self._around.epoch_floor = facts.gateway, facts.epoch_floor
         address = self._settings.address or facts.sync_address
         try:
             reader, writer = await self._dial(address)
