@@ -11,6 +11,9 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is aggregator
     "enrol-token": "print a one-time token for a gateway",
     "watch": "the city live: gateways, rates, backlog, freshest values",
     "gateways": "the fleet: list, show, approve, revoke",
+    "points": "every point with its newest sample",
+    "query": "readings of points: range, reduced to pixels, as of a time",
+    "export": "write readings to Parquet, CSV or JSON lines",
 }
 
 

@@ -2,13 +2,14 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Self, TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import track
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, track
 from rich.table import Table
 
 T = TypeVar("T")
@@ -67,3 +68,17 @@ def fail(message: object) -> int:
     """Say on stderr what is wrong and return the exit code for it."""
     Console(stderr=True, highlight=False, soft_wrap=True).print("[red]error[/red]", escape(str(message)))
     return 1
+
+
+@contextmanager
+def counter(what: str, unit: str, total: float | None = None) -> Iterator[Callable[[int], None]]:
+    """A call that counts on behind `what`, shown on stderr; silent when stderr is no terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} " + unit),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda more: bar.advance(task, more)

@@ -25,7 +25,6 @@ BYTES_MAX = 32 << 20  # decoded, about three million readings
 PIECES_MAX = 100_000  # small ones: each costs more than its numbers
 PIECE_BYTES = 1_000  # what the objects of one piece take beside its numbers
 READ_ROWS, READ_BYTES = 512, 8 << 20  # of the log at a time
-RAW_BYTES_MAX = 256 << 20  # of one batch; ingest refuses far smaller ones
 RETAIN_NS = 3600 * NS
 
 
@@ -48,7 +47,7 @@ class Gathering:
         """Take in one row; returns its pieces. Raises BatchError for one that cannot be decoded: it is passed by."""
         self.upto = row.position
         self.arrived_ns = max(self.arrived_ns, row.received_ns)
-        batch = decode(row.blob, max_raw_bytes=RAW_BYTES_MAX)
+        batch = decode(row.blob)
         pieces = list(cutting.cut(row, batch))
         words = list(cutting.words(row, batch))
         if pieces or words:

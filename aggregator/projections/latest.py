@@ -29,7 +29,7 @@ class Sample:
 
 
 class Latest:
-    """`values`, `codes`, `source_ns`, `receive_ns` (N,), indexed like `names`. A point of two layouts is there twice."""
+    """`values`, `codes` and times (N,), indexed like `names`; a point of two layouts has two places."""
 
     def __init__(self) -> None:
         self.names: list[PointName] = []

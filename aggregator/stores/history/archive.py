@@ -102,12 +102,16 @@ class Archive:
         """Of the hours wholly inside the window. `as_of_ns` must be None: rollups know the present only."""
         if window.as_of_ns is not None:
             raise HistoryError("rollups are as known now; scan and reduce for an earlier view")
-        tallies: list[Tally] = []
+        return rolled(self.tallies(point, window, cursors))
+
+    def tallies(self, point: PointName, window: Window, cursors: Cursors | None = None) -> list[Tally]:
+        """What the rollups of `window` are made of."""
+        found: list[Tally] = []
         for reader in self._readers(window):
             if not reader.name.endswith(IMPOSSIBLE):
                 with self._asking(reader, cursors):
-                    tallies.extend(reader.tallies(point, window))
-        return rolled(tallies)
+                    found.extend(reader.tallies(point, window))
+        return found
 
     def sheets(
         self, window: Window, wanted: Callable[[PointName], bool] | None = None, cursors: Cursors | None = None
