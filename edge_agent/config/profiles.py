@@ -26,7 +26,7 @@ TYPES = {  # type → registers; 0 for a bit, and for a text, whose length is a 
     "str": 0,
 }
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
-PAYLOADS = ("json", "csv", "raw", "packed", "sparkplug", "tasmota", "shelly", "zigbee2mqtt", "chirpstack")
+PAYLOADS = ("json", "csv", "raw", "packed", "sparkplug", "tasmota", "shelly", "zigbee2mqtt", "chirpstack", "ttn")
 NO_FUNCTION, NO_TYPE, NO_ORDER = 0, "", ""  # of a point: as [modbus] says
 
 RANGE = Section(

@@ -56,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     word = args.what.lower()
     found = [row for row in map(summary, profiles) if word in " ".join(map(str, row.values())).lower()]
     if not args.json:  # a terminal is 80 columns wide
-        found = [{key: value for key, value in row.items() if key not in ("name", "domain")} for row in found]
+        wide = ("name", "domain", "speaks", "writes")
+        found = [{key: value for key, value in row.items() if key not in wide} for row in found]
     show(found, as_json=args.json, title="device profiles")
     return 0
 

@@ -29,7 +29,13 @@ def messages(profile: Profile, root: str, seed: str, time_s: float) -> Iterator[
             assert point.place is not None
             put(body, point.place.path, plain((Signal(point, seed)(time_s) - point.offset) / point.scale, point))
         body = wrapped(body, profile, root, time_s)
-        yield f"{root}/{topic}" if topic else root, json.dumps(body).encode()
+        yield topic_of(profile, root, topic), json.dumps(body).encode()
+
+
+def topic_of(profile: Profile, root: str, suffix: str) -> str:
+    """Where the device publishes: some conventions put a level of their own before its root."""
+    first = {"tasmota": "tele", "zigbee2mqtt": "zigbee2mqtt"}.get(profile.mqtt.payload if profile.mqtt else "", "")
+    return "/".join(filter(None, ("" if root.startswith(f"{first}/") else first, root, suffix)))
 
 
 def plain(value: float, point: PointSpec) -> float | int | str:
