@@ -1,10 +1,12 @@
 """The verbs that ask for history, on a state that a server left behind: log, history and catalogue as files."""
 
 import asyncio
+import contextlib
 import csv
 import json
 from pathlib import Path
 
+import apsw
 import duckdb
 import pytest
 
@@ -141,3 +143,61 @@ def test_an_export_opens_in_duckdb(settings: config.Config, capsys: pytest.Captu
         rows = connection.execute(question.format(file)).fetchall()
     mean = sum(range(1, BATCHES + 1)) / BATCHES / 2
     assert rows == [("power", 200, mean), ("state", 0, None), ("volts", 200, mean)]
+
+
+def damage(path: Path, table: str) -> None:
+    """Flip a bit in the middle of the first blob of `table`."""
+    with contextlib.closing(apsw.Connection(str(path))) as connection:
+        number, blob = connection.execute(f"SELECT rowid, blob FROM {table} ORDER BY rowid LIMIT 1").get
+        middle = len(blob) // 2
+        broken = blob[:middle] + bytes([blob[middle] ^ 0x10]) + blob[middle + 1 :]
+        connection.execute(f"UPDATE {table} SET blob = ? WHERE rowid = ?", (broken, number))
+
+
+def test_verify_store_finds_the_blob_and_replay_brings_it_back(
+    settings: config.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(settings, capsys, "verify-store")
+    assert (code, out.startswith("all good")) == (0, True)
+    damage(settings.history / "2026-01-01.sqlite", "part")
+    code, out, _ = run(settings, capsys, "verify-store", "--json")
+    assert code == 1
+    assert any("part 1 of layout 1" in row["place"] and "checksum" in row["fault"] for row in json.loads(out))
+    code, out, err = run(settings, capsys, "query", "gw/meter/power", "--from", "ever", "--json")
+    assert code == 1
+    assert "left out" in err
+    assert len(json.loads(out)) == BATCHES // 4 * SECONDS
+    code, out, _ = run(settings, capsys, "replay", "--day", "2026-01-01")
+    assert (code, "1 days made again" in out) == (0, True)
+    assert run(settings, capsys, "verify-store")[0] == 0
+    code, out, _ = run(settings, capsys, "query", "gw/meter/power", "--from", "ever", "--json")
+    assert (code, len(json.loads(out))) == (0, BATCHES * SECONDS)
+
+
+def test_verify_store_finds_a_bad_batch_in_the_log(settings: config.Config, capsys: pytest.CaptureFixture[str]) -> None:
+    damage(settings.log, "log")
+    code, out, _ = run(settings, capsys, "verify-store", "--json")
+    assert code == 1
+    assert [row["place"] for row in json.loads(out)] == ["batch 1 of gw"]
+
+
+def test_backup_and_restore(settings: config.Config, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    copy = tmp_path / "copies" / "one"
+    assert run(settings, capsys, "backup", "--to", str(copy))[0] == 0
+    code, _, err = run(settings, capsys, "backup", "--to", str(copy))
+    assert (code, "not empty" in err) == (1, True)
+    code, _, err = run(settings, capsys, "restore", str(copy))
+    assert (code, "--force" in err) == (1, True)
+    fresh = tmp_path / "fresh" / "aggregator.toml"
+    fresh.parent.mkdir()
+    fresh.write_text(f'[aggregator]\nstate_dir = "{tmp_path / "other"}"\n')
+    elsewhere = config.load(fresh)
+    assert run(elsewhere, capsys, "restore", str(copy))[0] == 0
+    assert run(elsewhere, capsys, "verify-store")[0] == 0
+    code, out, _ = run(elsewhere, capsys, "query", "gw/meter/power", "--from", "ever", "--json")
+    assert len(json.loads(out)) == BATCHES * SECONDS
+    with (copy / "log.sqlite").open("r+b") as file:
+        file.seek(5000)
+        file.write(b"\x00\x01\x02")
+    code, _, err = run(elsewhere, capsys, "restore", str(copy), "--force")
+    assert (code, "is not what was backed up" in err) == (1, True)
