@@ -14,7 +14,7 @@ import apsw
 
 from edge_agent.buffer import epoch as epochs
 from edge_agent.buffer.ballast import Ballast
-from edge_agent.buffer.database import WAL_PAGES, Damaged
+from edge_agent.buffer.database import WAL_PAGES, Damaged, judged
 from edge_agent.buffer.epoch import Epoch
 from edge_agent.buffer.faults import BufferFault
 from edge_agent.buffer.gather import readings_in
@@ -83,7 +83,8 @@ class Cabinet:
         """The store, a new one where the old one is damaged."""
         for _ in range(FAULTS_MAX):
             try:
-                return self._opened()
+                with judged(self._place.database):
+                    return self._opened()
             except Damaged as error:
                 self._retire(error)
             except apsw.FullError:
@@ -133,10 +134,11 @@ class Cabinet:
         """Do `work`, beginning a new database when this one turns out to be damaged."""
         for _ in range(FAULTS_MAX):
             try:
-                return work()
+                with judged(self._place.database):
+                    return work()
             except Damaged as error:
                 self._start_over(error)
-        return work()
+        raise BufferFault(f"{self._place.database}: damaged {FAULTS_MAX} times in a row; check the disk")
 
     # ---- epochs
 

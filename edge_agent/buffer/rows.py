@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_agent.buffer.database import Database, judged
+from edge_agent.buffer.database import Database
 from edge_agent.buffer.ranges import Ranges
 from edge_agent.buffer.stored import Row, Stored, key_of
 from protos.batch import BatchError, Priority, peek
@@ -42,7 +42,10 @@ WRONG_ROW = "the row's own checksum is wrong"
 
 
 def row_of(found: tuple[Any, ...]) -> tuple[Row, int]:
+    """A row and its own CRC as found; -1, which no CRC is, where a damaged page gave something else than numbers."""
     number, priority, readings, utc_ns, checked, size = found
+    if not all(isinstance(one, int) and abs(one) < 1 << 63 for one in found):
+        return Row(number, 0, 0, 0, 0), -1
     return Row(number, priority, readings, utc_ns, size), checked
 
 
@@ -65,7 +68,6 @@ class Rows:
     """The table of batches of one gateway in one database."""
 
     def __init__(self, database: Database, gateway: str) -> None:
-        self._database = database
         self._gateway = gateway
         self._do = database.connection.execute
         self.bad: list[Bad] = []  # found while looking; the store quarantines them
@@ -94,9 +96,8 @@ class Rows:
 
     def urgent(self, priority: int) -> Iterator[Row]:
         """The oldest rows of one class above telemetry, by their own small index."""
-        with judged(self._database.path):
-            query = f"SELECT {COLUMNS} FROM batch WHERE priority = ? AND priority > 0 ORDER BY number LIMIT ?"  # noqa: S608
-            found = self._do(query, (priority, PAGE_ROWS)).fetchall()
+        query = f"SELECT {COLUMNS} FROM batch WHERE priority = ? AND priority > 0 ORDER BY number LIMIT ?"  # noqa: S608
+        found = self._do(query, (priority, PAGE_ROWS)).fetchall()
         yield from self._good(map(row_of, found))
 
     def _good(self, looked: Iterable[tuple[Row, int]]) -> Iterator[Row]:
@@ -108,9 +109,8 @@ class Rows:
 
     def _look(self, first: int, last: int, size: int) -> Iterator[tuple[Row, int]]:
         while first <= last:
-            with judged(self._database.path):
-                query = f"SELECT {COLUMNS} FROM batch WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?"  # noqa: S608
-                found: list[tuple[Any, ...]] = self._do(query, (first, last, size)).fetchall()
+            query = f"SELECT {COLUMNS} FROM batch WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?"  # noqa: S608
+            found: list[tuple[Any, ...]] = self._do(query, (first, last, size)).fetchall()
             yield from map(row_of, found)
             if len(found) < size:
                 return
@@ -130,8 +130,7 @@ class Rows:
         if checked != check_of(row):
             caught.bad.append(Bad(row, WRONG_ROW, known=False))
             return
-        with judged(self._database.path):
-            blob = self._do("SELECT blob FROM batch WHERE number = ?", (row.number,)).get
+        blob = self._do("SELECT blob FROM batch WHERE number = ?", (row.number,)).get
         why = fault(self._gateway, row, blob) if isinstance(blob, bytes) else "no blob"
         if why or not isinstance(blob, bytes):
             caught.bad.append(Bad(row, why, known=True))
@@ -140,8 +139,7 @@ class Rows:
         caught.bytes += row.size
 
     def oldest(self) -> int | None:
-        with judged(self._database.path):
-            found = self._do("SELECT min(number) FROM batch").get
+        found = self._do("SELECT min(number) FROM batch").get
         return found if isinstance(found, int) else None
 
     def empty(self, first: int, last: int) -> bool:

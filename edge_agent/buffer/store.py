@@ -42,7 +42,11 @@ class Store:
         self._counted = 0  # bytes written that the account has
         self._appends = 0
         self._telemetry_from = 0
-        self.account, self.lost_account = self._read_account()
+        try:
+            self.account, self.lost_account = self._read_account()
+        except BaseException:
+            self.database.close()
+            raise
 
     def _read_account(self) -> tuple[Account, bool]:
         """The account on file, and whether it had to be made up from the rows."""

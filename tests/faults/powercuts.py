@@ -1,0 +1,131 @@
+"""Power cuts for the buffer: a workload on the recording disk, then the real buffer on every state it may leave."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge_agent.buffer import Buffer
+from edge_agent.buffer.cabinet import EPOCH, Cabinet, Place
+from edge_agent.image import Frame, Layout
+from protos.batch import Priority, decode
+from protos.clock import Anchor, Clock, SteppedClock
+from protos.span import Span
+from tests.faults.disk import Recording, states
+
+GATEWAY = "north-1"
+POINTS = 60
+MEMORY = Path("/dev/shm")  # thousands of states: in memory where there is such a place
+
+
+@dataclass(frozen=True)
+class Small:
+    """Limits that make retention work within a short run."""
+
+    max_mb: int = 8
+    keep_days: float = 0.0
+    ballast_mb: int = 1
+
+
+@dataclass
+class Verdict:
+    """What the states showed; `lost`, `twice`, `wrong` and `damaged` must be 0."""
+
+    states: int = 0
+    lost: int = 0
+    twice: int = 0
+    wrong: int = 0
+    damaged: int = 0
+
+    def good(self) -> bool:
+        return not (self.lost or self.twice or self.wrong or self.damaged)
+
+
+def frames_of(layout: Layout, serial: int) -> list[Frame]:
+    """Frames whose values say which append they came from, with noise so that they do not shrink to nothing."""
+    noise = np.random.default_rng(serial).random((4, POINTS))
+    noise[:, 0] = serial
+    return [Frame(layout, serial * 1000 + row, serial * 1000 + row, noise[row]) for row in range(4)]
+
+
+def anchor_of(clock: Clock) -> Anchor:
+    return Anchor(clock.boot_id, 1_700_000_000_000_000_000, 0, "ntp")
+
+
+def workload(appends: int, synchronous: str) -> Recording:
+    """Append, mark, let old ones go, close, open again: everything that writes; all of it on one recording disk."""
+    directory = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
+    disk = Recording(f"recording-{directory.name}", directory / EPOCH)
+    clock = SteppedClock()
+    layout = Layout("meter", tuple(f"p{at}" for at in range(POINTS)))
+    place = Place(directory, GATEWAY, f"recording-{directory.name}", synchronous)
+    try:
+        cabinet = Cabinet(place, clock, Small())
+        for serial in range(1, appends + 1):
+            priority = Priority.ALARM if serial % 10 == 0 else Priority.TELEMETRY
+            sequence = cabinet.append(frames_of(layout, serial), priority, anchor_of(clock))
+            disk.note((serial, cabinet.epoch.number, sequence))
+            cabinet.rest()
+            if serial % 20 == 0:
+                cabinet.store.database.checkpoint(least_pages=1)
+            if serial % 25 == 0:
+                span = Span(cabinet.epoch.number, max(1, sequence - 40), sequence - 20)
+                disk.note(span)
+                cabinet.mark([span], [span], [])
+            if serial == appends * 2 // 3:
+                cabinet.close()
+                cabinet = Cabinet(place, clock, Small())
+        cabinet.close()
+    finally:
+        shutil.rmtree(directory)
+    return disk
+
+
+async def judge(files: dict[str, bytes], notes: Sequence[object], directory: Path, verdict: Verdict) -> None:
+    """Open the real buffer on one state and compare what it serves with what it had promised."""
+    for name, data in files.items():
+        if not name.endswith("-shm"):
+            (directory / name).write_bytes(data)
+    clock = SteppedClock()
+    buffer = await Buffer.open(directory, GATEWAY, clock, Small())
+    try:
+        found = await buffer.newer(0, 0, 1_000_000, 1 << 40)
+        serials: list[int] = []
+        for stored in found:
+            values = decode(stored.blob).blocks[0].values
+            serial = int(values[0, 0])
+            same = np.array_equal(values, np.stack([frame.values for frame in frames_of(LAYOUT, serial)]))
+            verdict.wrong += not same
+            serials.append(serial)
+        settled = [note for note in notes if isinstance(note, Span)]
+        promised = {
+            note[0]
+            for note in notes
+            if isinstance(note, tuple) and not any((note[1], note[2]) in span for span in settled)
+        }
+        verdict.lost += len(promised - set(serials))
+        verdict.twice += len(serials) - len(set(serials))
+        verdict.damaged += buffer.gauges()["damaged_total"] > 0
+        verdict.states += 1
+        fresh = await buffer.append(frames_of(LAYOUT, 999_999), Priority.TELEMETRY, anchor_of(clock))
+        verdict.wrong += (buffer.epoch, fresh) in {(one.epoch, one.sequence) for one in found}
+    finally:
+        await buffer.close()
+
+
+LAYOUT = Layout("meter", tuple(f"p{at}" for at in range(POINTS)))
+
+
+def explore(count: int, appends: int, synchronous: str = "FULL", seed: int = 1) -> Verdict:
+    """Try `count` power cuts."""
+    verdict = Verdict()
+    disk = workload(appends, synchronous)
+    for files, notes in states(disk.events, count, seed):
+        with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as place:
+            asyncio.run(judge(files, notes, Path(place), verdict))
+    disk.unregister()
+    return verdict
