@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<figure with _>.py: run(scale) → Figures
     "ingest": "aggregator durable ingest over mTLS, and the memory of 1,000 gateways",
     "certificates": "wrong certificates refused, revocation seen live",
+    "buffer-bytes": "bytes written to disk per reading, whole life",
+    "outage": "72 h without the aggregator: stored, then drained beside live readings",
+    "powercuts": "states of the disk after power cuts, each opened",
+    "bitflips": "bits flipped and files cut short in a gateway's state directory",
+    "diskfull": "a full disk for minutes",
 }
 
 
