@@ -13,7 +13,7 @@ import grpc.aio
 from edge_agent.sync.faults import Refused, SyncError, Unreachable, Untrusted
 from edge_agent.sync.identity import Facts, Identity, server_context
 from edge_agent.sync.trusted import TrustedTime
-from edge_agent.sync.tunnel import Tunnel, check_server, dial
+from edge_agent.sync.tunnel import Tunnel, check_server, dial, drop
 from protos import enrolment_pb2 as pb
 from protos import enrolment_pb2_grpc as services
 from protos.clock import Clock
@@ -118,7 +118,7 @@ class Registry:
         try:
             check_server(writer, self._time.utc_ns())
         finally:
-            writer.transport.abort()
+            await drop(writer)
         log.info("signed time from %s taken; our own clock is %s", address, self._told())
 
     def _told(self) -> str:

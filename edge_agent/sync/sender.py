@@ -6,14 +6,14 @@ from typing import TypeAlias
 
 import grpc.aio
 
-from edge_agent.sync.session import READ_BATCHES, READ_BYTES, Key, Session, Verdict
+from edge_agent.sync.session import READ_BATCHES, READ_BYTES, Key, Session, Verdict, answered
 from edge_agent.sync.store import Stored
 from edge_agent.sync.surroundings import Surroundings
 from protos import sync_pb2 as pb
 from protos import telemetry_pb2 as telemetry
 from protos.batch import Priority
 from protos.clock import NS, Anchor
-from protos.span import join, ranges
+from protos.span import ranges
 
 CLOCK_NEWS_NS = 50_000_000  # a change of our idea of UTC that the aggregator should hear of
 
@@ -132,14 +132,15 @@ class Sender:
 
     async def _asked(self) -> bool:
         """Send again what the aggregator lost; say what is no longer kept."""
-        batches, _ = self._session.backlog_room(self._a.clock.monotonic_ns())
+        batches, size = self._session.backlog_room(self._a.clock.monotonic_ns())
         if not batches or (span := self._session.next_asked(batches)) is None:
             return False
-        found = await self._a.buffer.read(span)
-        kept = {one.sequence for one in found}
-        gone = join((span.epoch, one) for one in range(span.first, span.last + 1) if one not in kept)
+        found = await self._a.buffer.read(span, batches, size)
+        gone, rest = answered(span, [one.sequence for one in found])
         if gone:
             await self._send(pb.FromGateway(unavailable=pb.Unavailable(ranges=ranges(gone))))
+        if rest is not None:
+            self._session.ask_first(rest)
         for one in found:
             self._a.counts.resent_on_request_total += 1
             await self._batch(one, live=False)

@@ -6,7 +6,7 @@ window, except a part that is kept free for live. Everything sent stays in the w
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from edge_agent.sync.bucket import Bucket
@@ -14,7 +14,7 @@ from edge_agent.sync.pace import Pace
 from edge_agent.sync.settings import METERED_EVERY_S, Settings, dead_after_ms
 from protos import sync_pb2
 from protos.clock import NS
-from protos.span import Span, of
+from protos.span import Span, join, of
 
 Key = tuple[int, int]  # epoch, sequence
 
@@ -224,6 +224,10 @@ class Session:
             if len(self._asked) < RESEND_SPANS:
                 self._asked.append(one)
 
+    def ask_first(self, span: Span) -> None:
+        """The rest of a piece, to be read next."""
+        self._asked.appendleft(span)
+
     def next_asked(self, batches: int) -> Span | None:
         """The next piece to read from the buffer, at most `batches` long."""
         if not self._asked:
@@ -233,6 +237,18 @@ class Session:
             self._asked.appendleft(Span(span.epoch, span.first + batches, span.last))
             span = Span(span.epoch, span.first, span.first + batches - 1)
         return span
+
+
+def answered(span: Span, found: Sequence[int]) -> tuple[list[Span], Span | None]:
+    """Of a piece that was asked for again and the sequences that the buffer gave: (no longer kept, still to read).
+
+    A buffer gives the first ones when they are too many; only what lies before the last of them is known to be gone.
+    """
+    if not found:
+        return [span], None
+    last = max(found)
+    gone = join((span.epoch, one) for one in range(span.first, last) if one not in found)
+    return gone, Span(span.epoch, last + 1, span.last) if last < span.last else None
 
 
 def stored_by(welcome: sync_pb2.Welcome, start: Key, floor: int) -> Verdict:

@@ -40,8 +40,8 @@ class Buffer(Protocol):
     async def newer(self, epoch: int, sequence: int, max_batches: int, max_bytes: int) -> Sequence[Stored]:
         """Batches not yet stored by the aggregator, after that key, ascending; at least one if there is one."""
 
-    async def read(self, span: Span) -> Sequence[Stored]:
-        """Those of `span` that are still kept, ascending."""
+    async def read(self, span: Span, max_batches: int, max_bytes: int) -> Sequence[Stored]:
+        """Those of `span` that are still kept, ascending; the first ones, at least one, when they are too many."""
 
     async def mark(
         self, stored: Sequence[Span] = (), settled: Sequence[Span] = (), refused: Sequence[tuple[Span, str]] = ()

@@ -97,8 +97,11 @@ class Stream:
         if welcome.echo_monotonic_ns == sent_ns:
             self._a.time.echo(sent_ns, welcome.utc_ns, now)
         if welcome.highest_epoch > start[0] or reused(welcome, *start):
-            log.warning("epoch %d was used before; going on in %d", start[0], welcome.highest_epoch + 1)
-            await self._a.buffer.raise_epoch(welcome.highest_epoch + 1)
+            try:
+                epoch = await self._a.buffer.raise_epoch(welcome.highest_epoch)
+            except ValueError as error:
+                raise Untrusted(str(error)) from error
+            log.warning("epoch %d was used before; going on in %d", start[0], epoch)
         if known := stored_by(welcome, start, self._a.epoch_floor):
             await self._a.buffer.mark(merge(known.stored), merge(known.settled), known.refused)
         self._a.counts.sessions_total += 1

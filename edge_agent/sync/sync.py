@@ -20,7 +20,7 @@ from edge_agent.sync.store import Buffer
 from edge_agent.sync.stream import Stream
 from edge_agent.sync.surroundings import OUTBOX_MAX, Command, Surroundings
 from edge_agent.sync.trusted import TrustedTime
-from edge_agent.sync.tunnel import CHUNK, Traffic, Tunnel, check_server, dial
+from edge_agent.sync.tunnel import CHUNK, Traffic, Tunnel, check_server, dial, drop
 from protos import sync_pb2 as pb
 from protos import sync_pb2_grpc as services
 from protos import telemetry_pb2 as telemetry
@@ -187,10 +187,14 @@ class Sync:
             log.warning("%s: asking for signed time", error)
             await self._learn_time(facts)
             reader, writer = await self._dial(address)
+        sessions = self.counts.sessions_total
         try:
             await self._talk(Tunnel(reader, writer, self._clock, self.traffic, self._cap), facts, address)
-        except Expired:
-            await self._learn_time(facts)  # if it is so, the next attempt asks for recovery
+        except SyncError:
+            # refused before any welcome, perhaps without a word: with a clock that nobody vouches for, our certificate
+            # may be over without our knowing. With good time the next attempt asks for recovery.
+            if self.counts.sessions_total == sessions and not self._time.sure:
+                await self._learn_time(facts)
             raise
 
     async def _talk(self, way: Tunnel, facts: Facts, address: str) -> None:
@@ -212,7 +216,7 @@ class Sync:
         try:
             check_server(writer, self._time.utc_ns())
         except SyncError:
-            writer.transport.abort()
+            await drop(writer)
             raise
         return reader, writer
 

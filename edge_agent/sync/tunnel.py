@@ -86,6 +86,13 @@ def check_server(writer: asyncio.StreamWriter, utc_ns: int | None) -> None:
         )
 
 
+async def drop(writer: asyncio.StreamWriter) -> None:
+    """Close at once and wait until the socket is given back."""
+    writer.transport.abort()
+    with contextlib.suppress(OSError):  # how it ended does not matter any more
+        await writer.wait_closed()
+
+
 def tune(writer: asyncio.StreamWriter) -> None:
     sock: socket.socket = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
@@ -108,10 +115,9 @@ class Tunnel:
         self._clock, self._cap = clock, cap
         self.traffic = traffic or Traffic()
         self.fault: SyncError | None = None
-        self._taken = False
         self._near: asyncio.StreamWriter | None = None
         self._directory = Path()
-        self._server: asyncio.Server | None = None
+        self._carrier: asyncio.Task[None] | None = None
 
     @property
     def target(self) -> str:
@@ -121,38 +127,40 @@ class Tunnel:
         tune(self._far[1])
         runtime = os.environ.get("RUNTIME_DIRECTORY") or None  # systemd's, on memory; else the temporary directory
         self._directory = Path(tempfile.mkdtemp(prefix="citytwin-", dir=runtime))  # mode 0700: nobody else dials it
-        self._server = await asyncio.start_unix_server(self._carry, self._directory / "link", limit=4 * CHUNK)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        listener.bind(str(self._directory / "link"))
+        listener.listen(1)
+        self._carrier = asyncio.create_task(self._carry(listener))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._server is not None:
-            self._server.close()
-        self.cut()
+        if self._carrier is not None:
+            self._carrier.cancel()
+            await asyncio.gather(self._carrier, return_exceptions=True)
+        for writer in filter(None, (self._near, self._far[1])):
+            await drop(writer)
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def cut(self) -> None:
         """End now, without the goodbyes that a dead peer would never answer."""
-        self._far[1].transport.abort()
-        if self._near is not None:
-            self._near.transport.abort()
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Both directions, until one of them ends."""
-        if self._taken:  # one connection is one session: gRPC must not come back behind our backs
+        for writer in filter(None, (self._near, self._far[1])):
             writer.transport.abort()
-            return
-        self._taken, self._near = True, writer
+
+    async def _carry(self, listener: socket.socket) -> None:
+        """Take one connection - gRPC must not come back behind our backs - and carry it until one end is gone."""
+        with listener:
+            near, _ = await asyncio.get_running_loop().sock_accept(listener)
+        reader, self._near = await asyncio.open_unix_connection(sock=near, limit=4 * CHUNK)
         out = asyncio.create_task(self._pump(reader, self._far[1], self._count_out))
-        back = asyncio.create_task(self._pump(self._far[0], writer, self._count_in))
+        back = asyncio.create_task(self._pump(self._far[0], self._near, self._count_in))
         try:
             await asyncio.wait((out, back), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (out, back):
-                task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(out, back, return_exceptions=True)
+            out.cancel()
+            back.cancel()
+            await asyncio.gather(out, back, return_exceptions=True)
             self.cut()
 
     async def _pump(

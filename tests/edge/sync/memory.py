@@ -55,8 +55,14 @@ class MemoryBuffer:
         self.largest_read = max(self.largest_read, sum(len(one.blob) for one in found))
         return found
 
-    async def read(self, span: Span) -> Sequence[Kept]:
-        return [self.kept[key] for key in sorted(self.kept) if key in span and key not in self.refused]
+    async def read(self, span: Span, max_batches: int, max_bytes: int) -> Sequence[Kept]:
+        found: list[Kept] = []
+        for key in sorted(self.kept):
+            if key in span and key not in self.refused and len(found) < max_batches:
+                if found and sum(len(one.blob) for one in found) + len(self.kept[key].blob) > max_bytes:
+                    break
+                found.append(self.kept[key])
+        return found
 
     async def mark(
         self, stored: Sequence[Span] = (), settled: Sequence[Span] = (), refused: Sequence[tuple[Span, str]] = ()
@@ -71,9 +77,10 @@ class MemoryBuffer:
         waiting = self.waiting()
         return Waiting(len(waiting), sum(len(self.kept[key].blob) for key in waiting))
 
-    async def raise_epoch(self, floor: int) -> None:
-        if floor > self.epoch:
-            self.epoch, self.newest = floor, 0
+    async def raise_epoch(self, floor: int) -> int:
+        if floor >= self.epoch:
+            self.epoch, self.newest = floor + 1, 0
+        return self.epoch
 
 
 def is_a_buffer(buffer: MemoryBuffer) -> Buffer:

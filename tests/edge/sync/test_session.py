@@ -1,7 +1,7 @@
 import pytest
 
 from edge_agent.sync.pace import LEAST_BYTES, Pace
-from edge_agent.sync.session import ACK_NS, Counts, Session, reused, stored_by
+from edge_agent.sync.session import ACK_NS, Counts, Session, answered, reused, stored_by
 from edge_agent.sync.settings import METERED_EVERY_S, METERED_HEARTBEAT_MS, Settings
 from protos import sync_pb2 as pb
 from protos.clock import NS
@@ -160,3 +160,10 @@ def test_what_a_welcome_has_on_file_is_ours_unless_the_epoch_was_used_before() -
     assert stored_by(welcome, (2, 89), floor=0).stored == [Span(1, 1, 50)]
     assert stored_by(welcome, (2, 90), floor=2).stored == [Span(2, 1, 90)]
     assert stored_by(welcome, (2, 90), floor=2).settled == []
+
+
+def test_only_what_the_buffer_looked_at_is_called_gone() -> None:
+    span = Span(3, 10, 19)
+    assert answered(span, []) == ([span], None)
+    assert answered(span, [10, 13]) == ([Span(3, 11, 12)], Span(3, 14, 19))
+    assert answered(span, [12, 19]) == ([Span(3, 10, 11), Span(3, 13, 18)], None)
