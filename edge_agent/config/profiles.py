@@ -47,7 +47,18 @@ STUCK = Section(
 SPIKE = Section(
     "checks.spike",
     "lone values far from their neighbours",
-    (Key("sigmas", "number", "distance from the neighbours' median, in deviations", low=1),),
+    (
+        Key("sigmas", "number", "distance from the neighbours' median, in deviations", low=1),
+        Key("floor", "number", "change in `unit` that is never a spike", None, low=0),
+    ),
+)
+TIMING = Section(
+    "checks.timing",
+    "how far the device's own time may be from the time of receipt",
+    (
+        Key("max_ahead_s", "number", "seconds in the future", None, low=0),
+        Key("max_behind_s", "number", "seconds in the past", None, low=0),
+    ),
 )
 CHECKS = Section(
     "checks",
@@ -57,6 +68,7 @@ CHECKS = Section(
         Key("rate", "table", RATE.doc, None, section=RATE, example="{ max_per_s = 50 }"),
         Key("stuck", "table", STUCK.doc, None, section=STUCK, example="{ after_s = 3600 }"),
         Key("spike", "table", SPIKE.doc, None, section=SPIKE, example="{ sigmas = 6 }"),
+        Key("timing", "table", TIMING.doc, None, section=TIMING, example="{ max_behind_s = 3600 }"),
     ),
 )
 MODBUS = Section(
