@@ -14,8 +14,8 @@ from edge_agent.image import Image, Layout, lay_out
 from edge_agent.profile import Device, PointSpec
 from edge_agent.sources import SOURCES, Source
 from protos import telemetry_pb2 as telemetry
-from protos import vocabulary
 from protos.clock import Clock
+from protos.vocabulary import internal_unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ def points_of(device: Device) -> Sequence[telemetry.Point]:
         telemetry.Point(
             device=device.name,
             name=spec.name,
-            unit=vocabulary.internal_unit(spec.quantity),
+            unit=internal_unit(spec.quantity),
             domain=device.domain or device.profile.domain,
             quantity=spec.quantity,
             asset=device.asset,
