@@ -6,7 +6,7 @@ unit); `range`, `timing` and `duplicate` hold for every point, with defaults.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 
 from edge_agent.cleaning.check import Check
@@ -25,6 +25,7 @@ CHECKS = {
     "stuck": "edge_agent.cleaning.stuck:Stuck",
     "spike": "edge_agent.cleaning.spike:Spike",
 }
+CELLS = 8_192  # judged together: what a check works on stays in the processor's cache
 PLANS_MAX = 256  # combinations of layouts remembered; a gateway's ticks bring the same few again and again
 
 
@@ -32,6 +33,21 @@ def resolve(name: str) -> type[Check]:
     module, kind = CHECKS[name].split(":")
     found: type[Check] = getattr(import_module(module), kind)
     return found
+
+
+def slabs(side_by_side: list[list[Frame]], rows: int) -> Iterator[list[list[Frame]]]:
+    """Layouts that together have about CELLS values, at least one."""
+    slab: list[list[Frame]] = []
+    cells = 0
+    for one in side_by_side:
+        size = rows * len(one[0].layout.points)
+        if slab and cells + size > CELLS:
+            yield slab
+            slab, cells = [], 0
+        slab.append(one)
+        cells += size
+    if slab:
+        yield slab
 
 
 class Cleaning:
@@ -60,8 +76,9 @@ class Cleaning:
         by_rows: dict[int, list[list[Frame]]] = {}
         for one in by_layout.values():
             by_rows.setdefault(len(one), []).append(one)
-        for side_by_side in by_rows.values():
-            self._judge(Window(self._plan([one[0].layout for one in side_by_side]), side_by_side))
+        for rows, side_by_side in by_rows.items():
+            for some in slabs(side_by_side, rows):
+                self._judge(Window(self._plan([one[0].layout for one in some]), some))
 
     def _plan(self, layouts: Sequence[Layout]) -> Plan:
         key = tuple([id(layout) for layout in layouts])

@@ -6,8 +6,6 @@ Only where the device says the time itself: a poll that reads the same value twi
 from collections.abc import Mapping
 from typing import ClassVar
 
-import numpy as np
-
 from edge_agent.cleaning.check import Parameter, Parameters, never, nothing
 from edge_agent.cleaning.window import Mask, Part
 from protos.quality import Quality, Reason, code
@@ -23,13 +21,13 @@ class Duplicate:
         self._last, self._last_ns = nothing(count), never(count)
 
     def judge(self, part: Part) -> Mask | None:
-        if np.array_equal(part.frame_source_ns, part.frame_receive_ns):
+        if not part.stamped:
             return None
-        stamped = part.source_ns != part.receive_ns
+        part.set_aside(part.source_ns == part.receive_ns)  # what was polled is nobody's twin
         at = part.places
         last, last_ns = self._last[at], self._last_ns[at]
         before, before_ns = part.before(last, last_ns)
-        again = stamped & (part.source_ns == before_ns) & (part.values == before)
+        again = (part.source_ns == before_ns) & (part.values == before)
         if part.usable is not None:
             again &= part.usable
         self._last[at], self._last_ns[at] = part.newest(last, last_ns)

@@ -2,7 +2,7 @@
 
 Far is more than `sigmas` deviations from the median of the five samples before, and from the sample just before: the
 first sample of a true step is marked, those that confirm it are not. The deviation is the median absolute one, as a
-normal distribution's; where the past rests it is `floor`, or 1 % of the median when none is given.
+normal distribution's, and at least `floor`; where the past rests and no floor is given, it is 1 % of the median.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ class Spike:
             median = median_of_five(*past)
             spread = NORMAL * median_of_five(*(np.abs(one - median) for one in past))
             floor = self._floor[at]
-            least = np.where(floor > 0, floor, RESTING * np.abs(median))
+            least = np.where((floor > 0) | (spread > 0), floor, RESTING * np.abs(median))
             far = self._sigmas[at] * np.maximum(spread, least)
             spike = (np.abs(part.values - median) > far) & (np.abs(part.values - past[-1]) > far)
         if part.usable is not None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from edge_agent.cleaning.check import Parameter, Parameters, never, nothing
-from edge_agent.cleaning.window import Mask, Part
+from edge_agent.cleaning.window import Mask, Part, behind
 from protos.quality import Quality, Reason, code
 
 
@@ -33,7 +33,7 @@ class Stuck:
         if part.usable is not None:
             moved &= part.usable
         changes = np.where(moved, part.source_ns, np.iinfo(np.int64).min)
-        since = np.maximum.accumulate(np.vstack((self._since_ns[at], changes)), axis=0)[1:]
+        since = np.maximum.accumulate(behind(self._since_ns[at], changes), axis=0)[1:]
         stuck = part.source_ns - since >= after
         if part.usable is not None:
             stuck &= part.usable

@@ -9,11 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from edge_agent.cleaning.check import Parameter, Parameters
-from edge_agent.cleaning.window import Mask, Part
+from edge_agent.cleaning.window import Mask, Part, behind
 from protos.quality import Quality, Reason, code
 
 AHEAD_S = 5.0  # more than a device's clock may be ahead when it is kept by NTP or GNSS at all
 BEHIND_S = 3600.0  # more than any message is under way through a broker that works
+NEVER = np.iinfo(np.int64).min
 
 
 class Timing:
@@ -28,14 +29,18 @@ class Timing:
     def __init__(self, count: int, parameters: Parameters) -> None:
         self._ahead_ns = (parameters["max_ahead_s"] * 1e9).astype(np.int64)
         self._behind_ns = (parameters["max_behind_s"] * 1e9).astype(np.int64)
-        self._last_ns = np.full(count, np.iinfo(np.int64).min)
+        self._last_ns = np.full(count, NEVER)
 
     def judge(self, part: Part) -> Mask | None:
+        if not part.stamped:
+            return None
         at, source = part.places, part.source_ns
-        newest = np.maximum.accumulate(np.vstack((self._last_ns[at], source)), axis=0)
+        stamped = source != part.receive_ns
+        newest = np.maximum.accumulate(behind(self._last_ns[at], np.where(stamped, source, NEVER)), axis=0)
         self._last_ns[at] = newest[-1]
         ahead = source - part.receive_ns
         wrong = source < newest[:-1]
         wrong |= ahead > self._ahead_ns[at]
         wrong |= ahead < -self._behind_ns[at]
+        wrong &= stamped
         return wrong if wrong.any() else None

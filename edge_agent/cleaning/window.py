@@ -5,7 +5,9 @@ once over all their points and not once per frame. Rows keep the order in which 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +34,13 @@ def narrow(numbers: Ints) -> Columns:
     return numbers
 
 
+def behind(first: npt.NDArray[Any], rest: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`first` (c,) as a row before the rows of `rest` (T, c) or (T, 1)."""
+    both = np.empty((len(rest) + 1, len(first)), rest.dtype)
+    both[0], both[1:] = first, rest
+    return both
+
+
 @dataclass(eq=False, slots=True)
 class Part:
     """The columns of a window that one check is configured for. For a check of whole frames, one column a layout."""
@@ -39,35 +48,45 @@ class Part:
     places: Columns  # (c,) where the check keeps the parameters and the state of each column
     values: Floats  # (T, c)
     usable: Mask | None  # (T, c) not BAD so far; None when all are
-    frame_source_ns: Times  # (T, L) of the frames
-    frame_receive_ns: Times  # (T, L)
+    window: "Window"
     owners: Columns  # (c,) the layout of each column
     _source_ns: Times | None = None
+
+    @property
+    def stamped(self) -> bool:
+        """Whether any frame of the window has a time that its device said."""
+        return self.window.stamped
 
     @property
     def source_ns(self) -> Times:
         """(T, c), or (T, 1) where all columns are of one layout."""
         if self._source_ns is None:
-            self._source_ns = self.frame_source_ns[:, self.owners]
+            self._source_ns = self.window.source_ns[:, self.owners]
         return self._source_ns
 
     @property
     def receive_ns(self) -> Times:
         """As `source_ns`."""
-        return self.frame_receive_ns[:, self.owners]
+        return self.window.receive_ns[:, self.owners]
+
+    def set_aside(self, mask: Mask) -> None:
+        """Take the marked samples, (T, c) or (T, 1), as not usable in what follows."""
+        kept = np.broadcast_to(~mask, self.values.shape)
+        self.usable = kept if self.usable is None else self.usable & kept
 
     def before(self, last: Floats, last_ns: Times) -> tuple[Floats, Times]:
         """Value and source time of the usable sample before each, (T, c); `last` (c,) are from before this window.
 
         Afterwards `last` and `last_ns` are written forward by the caller with `newest`.
         """
-        values = np.vstack((last, self.values))
-        times = np.vstack((last_ns, np.broadcast_to(self.source_ns, self.values.shape)))
+        if self.usable is None and len(self.values) == 1:
+            return last[None], last_ns[None]
+        values, times = behind(last, self.values), behind(last_ns, self.source_ns)
         if self.usable is None:
             return values[:-1], times[:-1]
         rows = np.where(self.usable, np.arange(1, len(values))[:, None], 0)
-        behind = np.maximum.accumulate(np.vstack((np.zeros_like(rows[:1]), rows)), axis=0)[:-1]
-        return np.take_along_axis(values, behind, 0), np.take_along_axis(times, behind, 0)
+        newest = np.maximum.accumulate(behind(np.zeros_like(rows[0]), rows), axis=0)[:-1]
+        return np.take_along_axis(values, newest, 0), np.take_along_axis(times, newest, 0)
 
     def newest(self, last: Floats, last_ns: Times) -> tuple[Floats, Times]:
         """Value and source time of the last usable sample of each column, or what was known before."""
@@ -98,8 +117,8 @@ class Plan:
     def __init__(self, layouts: Sequence[Layout]) -> None:
         self.layouts = tuple(layouts)  # kept, so that their identities stay theirs
         widths = [len(one.points) for one in layouts]
-        self.ends = np.cumsum(widths)
-        self.starts = self.ends - widths
+        self.ends: Ints = np.cumsum(widths)
+        self.starts: Ints = self.ends - np.array(widths, np.int64)
         self.owner = np.repeat(np.arange(len(widths)), widths)
         self.index = np.concatenate([np.arange(one.span.start, one.span.stop) for one in layouts])
         self._choices: dict[int, Choice | None] = {}
@@ -122,42 +141,44 @@ class Plan:
         return Choice(narrow(columns), narrow(places[columns]), narrow(owners[:1]) if one_layout else narrow(owners))
 
 
-@dataclass(eq=False, slots=True)
 class Window:
-    """T rows over the columns of a plan."""
+    """T rows over the columns of a plan: of each layout T frames."""
 
-    plan: Plan
-    frames: Sequence[Sequence[Frame]]  # of each layout, T each
-    values: Floats = field(init=False)  # (T, C)
-    source_ns: Times = field(init=False)  # (T, L)
-    receive_ns: Times = field(init=False)  # (T, L)
-    codes: Codes | None = field(init=False)  # (T, C); None: all GOOD
-    _bad: bool = False  # whether any code is BAD
-
-    def __post_init__(self) -> None:
-        rows = list(zip(*self.frames, strict=True))
-        self.source_ns = np.array([[frame.source_ns for frame in row] for row in rows], np.int64)
-        self.receive_ns = np.array([[frame.receive_ns for frame in row] for row in rows], np.int64)
-        flat = [frame.values for row in rows for frame in row]
-        self.values = (np.concatenate(flat) if len(flat) > 1 else flat[0]).reshape(len(rows), -1)
-        self.codes = None
-        if any(frame.codes is not None for row in rows for frame in row):
+    def __init__(self, plan: Plan, frames: Sequence[Sequence[Frame]]) -> None:
+        self.plan, self.frames = plan, frames
+        self.rows = list(zip(*frames, strict=True))  # T, each of L frames
+        self.all = [frame for row in self.rows for frame in row]
+        self.stamped = any(frame.source_ns != frame.receive_ns for frame in self.all)
+        flat = [frame.values for frame in self.all]
+        self.values: Floats = (np.concatenate(flat) if len(flat) > 1 else flat[0]).reshape(len(self.rows), -1)
+        self.codes: Codes | None = None  # (T, C); None: all GOOD
+        self._bad = False  # whether any code is BAD
+        if any(frame.codes is not None for frame in self.all):
             zero = np.zeros(self.values.shape[1], np.uint8)
-            known = [zero[: len(f.values)] if f.codes is None else f.codes for row in rows for f in row]
-            self.codes = np.concatenate(known).reshape(len(rows), -1).astype(np.uint8)
+            known = [zero[: len(f.values)] if f.codes is None else f.codes for f in self.all]
+            self.codes = np.concatenate(known).reshape(self.values.shape).astype(np.uint8)
             self._bad = bool((self.codes >= BAD).any())
+
+    @cached_property
+    def source_ns(self) -> Times:
+        """(T, L)"""
+        return np.array([frame.source_ns for frame in self.all], np.int64).reshape(len(self.rows), -1)
+
+    @cached_property
+    def receive_ns(self) -> Times:
+        """(T, L)"""
+        return np.array([frame.receive_ns for frame in self.all], np.int64).reshape(len(self.rows), -1)
 
     def part(self, choice: Choice) -> Part:
         usable: Mask | None = None
         if self._bad and self.codes is not None:
             usable = self.codes[:, choice.columns] < BAD
         values = self.values[:, choice.columns]
-        return Part(choice.places, values, usable, self.source_ns, self.receive_ns, choice.owners)
+        return Part(choice.places, values, usable, self, choice.owners)
 
     def whole(self, choice: Choice) -> Part:
         """For a check of whole frames, which looks at times only: `values` are of no use."""
-        values = self.values[:, : self.source_ns.shape[1]]
-        return Part(choice.places, values, None, self.source_ns, self.receive_ns, choice.owners)
+        return Part(choice.places, self.values[:, : len(self.frames)], None, self, choice.owners)
 
     def lower(self, columns: Columns, mask: Mask, code: int) -> None:
         """Give the marked samples `code`, unless what they have is as bad or worse."""
@@ -179,7 +200,7 @@ class Window:
         codes = self.codes
         if codes is None:
             return
-        doubtful = np.maximum.reduceat(codes, self.plan.starts, axis=1)
+        doubtful = np.bitwise_or.reduceat(codes, self.plan.starts, axis=1)
         for layout, (start, end) in enumerate(zip(self.plan.starts.tolist(), self.plan.ends.tolist(), strict=True)):
             for row, frame in enumerate(self.frames[layout]):
                 frame.codes = codes[row, start:end] if doubtful[row, layout] else None
