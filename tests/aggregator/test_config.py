@@ -1,0 +1,57 @@
+"""The configuration: what init writes loads; every fault is told at once, with its line and remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from aggregator.config import ConfigError, load, template
+
+
+def test_what_init_writes_loads(tmp_path: Path) -> None:
+    file = tmp_path / "aggregator.toml"
+    file.write_text(template(tmp_path, "0.0.0.0", ["twin.example.org"]))
+    config = load(file)
+    assert (config.state_dir, config.names) == (tmp_path, ("twin.example.org",))
+    assert (config.sync_listen, config.enrolment_listen) == ("0.0.0.0:7443", "0.0.0.0:7444")
+    assert config.limits.gateways == 2_000
+
+
+def test_a_relative_state_is_beside_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "aggregator.toml"
+    file.write_text('[aggregator]\nstate_dir = "state"\n[limits]\nbatches_per_s = 5\n')
+    assert load(file).state_dir == tmp_path / "state"
+    assert load(file).limits.batches_per_s == 5
+
+
+def test_every_fault_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "aggregator.toml"
+    file.write_text(
+        '[aggregator]\nnames = [1]\n\n[sync]\nlisten = "here"\nport = 7\n[limits]\ngateways = -1\n'
+        'batch_bytes = "big"\nwindow_batches = true\n[history]\nretention_days = 1.5\n[extra]\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    told = str(caught.value).splitlines()
+    lines = [line.removeprefix(f"{file}:").split(":")[0] for line in told]
+    assert lines == "2 5 6 8 9 10 12 13 1".split()
+    for needle in (
+        "names = [1]",
+        "host:port",
+        "no such key; there are listen",
+        "greater than 0",
+        "state_dir is missing",
+    ):
+        assert needle in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"[aggregator\n", b"\xff"])
+def test_no_toml(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "aggregator.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match="no TOML"):
+        load(file)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="aggregator init"):
+        load(tmp_path / "none.toml")
