@@ -1,0 +1,51 @@
+"""The README's first command, for a quarter of a minute: every device of every gateway ends up in the history."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+def verb(*words: object) -> list[dict[str, object]]:
+    done = subprocess.run([str(BIN / str(words[0])), *map(str, words[1:])], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows: list[dict[str, object]] = json.loads(done.stdout)
+    return rows
+
+
+@pytest.mark.system("mosquitto")
+def test_the_demo_city_measures_everything_it_says(tmp_path: Path) -> None:
+    city = [sys.executable, ROOT / "deploy/demo/city.py", "--seconds", "12", "--folder", tmp_path / "demo"]
+    done = subprocess.run(city, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    config = tmp_path / "demo" / "aggregator" / "aggregator.toml"
+    points = verb("aggregator", "points", "--json", "-c", config)
+    devices = {str(point["point"]).rsplit("/", 1)[0] for point in points}
+    assert len(devices) == 20, devices
+    for log in (tmp_path / "demo").glob("*.log"):
+        assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
+
+
+@pytest.mark.system("mosquitto")
+def test_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
+    city = [sys.executable, ROOT / "deploy/demo/city.py", "--folder", tmp_path / "demo"]
+    with subprocess.Popen(city, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "the city runs" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(60) == 0, rest
+    left = [
+        path.read_bytes()
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if path.exists() and str(tmp_path).encode() in path.read_bytes()
+    ]
+    assert not left
