@@ -224,7 +224,7 @@ def column(row: Row, piece: Piece, point: PointName, window: Window) -> Readings
         piece.receive_ns[rows],
         piece.values[rows, at],
         piece.codes[rows, at],
-        *(keys if window.keys else keys[:1]),
+        *(keys if window.keys else ()),
     )
 
 
@@ -241,7 +241,8 @@ def sheet(row: Row, piece: Piece, window: Window, wanted: Wanted | None) -> Tabl
         tuple(points[one] for one in columns),
         piece.source_ns[rows],
         piece.receive_ns[rows],
-        np.full(len(rows), row.position, np.int64),
+        np.array([row.position]),
+        np.array([len(rows)]),
         piece.values[rows][:, columns].T,
         piece.codes[rows][:, columns].T,
     )

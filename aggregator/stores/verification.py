@@ -170,7 +170,7 @@ def verify_day(path: Path, press: Press, count: Count) -> Iterator[Damage]:
 def table_faults(reader: DayReader, table: Table) -> Iterator[Damage]:
     """Readings of another hour than their file's, or of a batch that the day does not know."""
     where = f"{table.gateway}/{table.device} at {int(table.source_ns[0])}"
-    positions = np.unique(table.positions)
+    positions = np.unique(table.batches)
     origins = reader.origins(int(positions[0]), int(positions[-1]))
     if unknown := [one for one in positions.tolist() if one not in origins]:
         yield Damage(str(reader.path), where, f"batches {unknown[:5]} are not on file")

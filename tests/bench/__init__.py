@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<figure with _>.py: run(scale) → Figures
     "ingest": "aggregator durable ingest over mTLS, and the memory of 1,000 gateways",
+    "history": "readings put into segments, their bytes, a day of a point; rows beside it",
     "certificates": "wrong certificates refused, revocation seen live",
     "buffer-bytes": "bytes written to disk per reading, whole life",
     "outage": "72 h without the aggregator: stored, then drained beside live readings",

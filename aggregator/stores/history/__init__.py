@@ -110,7 +110,7 @@ class Intake:
 class Readings:
     """N readings of one point by source time, then as they came. Times are UTC ns.
 
-    `positions` (N,) are places in the log; `epochs`, `sequences` and `arrived_ns` are there when keys were asked for.
+    `positions` (places in the log), `epochs`, `sequences` and `arrived_ns` (N,) are there when keys were asked for.
     """
 
     point: PointName
@@ -118,7 +118,7 @@ class Readings:
     receive_ns: Ints
     values: Floats
     codes: Codes
-    positions: Ints
+    positions: Ints | None = None
     epochs: Ints | None = None
     sequences: Ints | None = None
     arrived_ns: Ints | None = None
@@ -218,5 +218,5 @@ class History(Protocol):
 
 def empty(point: PointName, keys: bool = False) -> Readings:
     none = np.empty(0, np.int64)
-    more = (none, none, none) if keys else (None, None, None)
-    return Readings(point, none, none, np.empty(0), np.empty(0, np.uint8), none, *more)
+    more = (none,) * 4 if keys else ()
+    return Readings(point, none, none, np.empty(0), np.empty(0, np.uint8), *more)

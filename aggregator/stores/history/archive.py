@@ -123,7 +123,7 @@ class Archive:
                 if wanted is not None:
                     columns = {layout: chosen(layout, wanted) for layout in layout_ids(reader.connection)}
                 for table in reader.sheets(window, columns):
-                    origins = reader.origins(int(table.positions.min()), int(table.positions.max()))
+                    origins = reader.origins(int(table.batches.min()), int(table.batches.max()))
                     known, _, _, arrived = key_columns(origins, table.positions)
                     if window.as_of_ns is not None:
                         known = known & (arrived <= window.as_of_ns)
@@ -180,16 +180,17 @@ class Archive:
         """One table's rows as readings, less those that had not arrived by `as_of_ns`."""
         point = PointName(table.gateway, table.device, table.points[0])
         whole = len(rows) == len(table.source_ns)
-        columns = [table.source_ns, table.receive_ns, table.values[0], table.codes[0], table.positions]
+        columns = [table.source_ns, table.receive_ns, table.values[0], table.codes[0]]
         if not whole:
             columns = [column[rows] for column in columns]
         if not window.keys and window.as_of_ns is None:
             return Readings(point, *columns)
-        keys = key_columns(reader.origins(int(table.positions.min()), int(table.positions.max())), columns[4])
-        keep = keys[0]
+        origins = reader.origins(int(table.batches.min()), int(table.batches.max()))
+        positions = table.positions[rows]
+        known, epoch, sequence, arrived = key_columns(origins, positions)
         if window.as_of_ns is not None:
-            keep = keep & (keys[3] <= window.as_of_ns)
-        return Readings(point, *(column[keep] for column in (*columns, *keys[1:])))
+            known &= arrived <= window.as_of_ns
+        return Readings(point, *(column[known] for column in (*columns, positions, epoch, sequence, arrived)))
 
 
 def key_columns(origins: dict[int, Origin], positions: Ints) -> tuple[Mask, Ints, Ints, Ints]:
@@ -205,19 +206,22 @@ def key_columns(origins: dict[int, Origin], positions: Ints) -> tuple[Mask, Ints
 
 
 def in_window(table: Table, window: Window) -> Ints:
-    return np.flatnonzero((table.source_ns >= window.first_ns) & (table.source_ns < window.until_ns))
+    times = table.source_ns
+    if window.first_ns <= times.min() and times.max() < window.until_ns:
+        return np.arange(len(times))
+    return np.flatnonzero((times >= window.first_ns) & (times < window.until_ns))
 
 
 def joined(point: PointName, found: list[Readings], window: Window) -> Readings:
-    """By source time; readings of the same time in the order of the log."""
+    """By source time; what has the same time stays as it was found, which is as it came."""
     if not found:
         return empty(point, window.keys)
-    names = ["source_ns", "receive_ns", "values", "codes", "positions"]
-    names += ["epochs", "sequences", "arrived_ns"] if window.keys else []
+    names = ["source_ns", "receive_ns", "values", "codes"]
+    names += ["positions", "epochs", "sequences", "arrived_ns"] if window.keys else []
     columns = {name: np.concatenate([getattr(one, name) for one in found]) for name in names}
-    steps = np.diff(columns["source_ns"])
-    if (steps <= 0).any():
-        order = np.lexsort((columns["positions"], columns["source_ns"]))
+    times = columns["source_ns"]
+    if (times[1:] < times[:-1]).any():
+        order = np.argsort(times, kind="stable")
         columns = {name: column[order] for name, column in columns.items()}
     return Readings(point, **columns)
 
@@ -266,7 +270,8 @@ def cut(table: Table, rows: Ints) -> Table:
         table,
         source_ns=table.source_ns[rows],
         receive_ns=table.receive_ns[rows],
-        positions=table.positions[rows],
+        batches=table.positions[rows],
+        counts=np.ones(len(rows), np.int64),
         values=table.values[:, rows],
         codes=table.codes[:, rows],
     )

@@ -50,7 +50,9 @@ def shuffled(array: npt.NDArray[np.generic]) -> bytes:
 
 def unshuffled(data: memoryview, count: int, kind: npt.DTypeLike) -> npt.NDArray[np.generic]:
     size = np.dtype(kind).itemsize
-    lanes = np.frombuffer(data[: count * size], np.uint8).reshape(size, count)
+    if size == 1:
+        return np.frombuffer(data, kind, count)
+    lanes = np.frombuffer(data, np.uint8, count * size).reshape(size, count)
     return np.ascontiguousarray(lanes.T).view(kind).reshape(count)
 
 
@@ -85,19 +87,18 @@ def unpack_ints(data: memoryview, count: int) -> tuple[Ints, memoryview]:
     stored = count - 1 if kind == IntKind.DIFFERENCES else count
     if kind not in (0, 1) or width not in WIDTHS or len(data) < stored * width or stored < 0:
         raise Damaged("not a vector of integers")
-    if width:
-        base = unshuffled(data, stored, UNSIGNED[width]).astype(np.int64)
-        base += low
-    else:
-        base = np.full(stored, low, np.int64)
-    data = data[stored * width :]
     if kind == IntKind.VALUES:
-        return base, data
-    values = np.empty(count, np.int64)
-    values[0] = first
-    np.cumsum(base, out=values[1:])
-    values[1:] += first
-    return values, data
+        values = unshuffled(data, count, UNSIGNED[width]).astype(np.int64) if width else np.full(count, low, np.int64)
+        if width:
+            values += low
+        return values, data[stored * width :]
+    steps = np.empty(count, np.int64)
+    steps[0] = first
+    if width:  # bits are added as they are: all of it is modulo 2**64
+        np.add(unshuffled(data, stored, UNSIGNED[width]), low, out=steps[1:], casting="unsafe", dtype=np.int64)
+    else:
+        steps[1:] = low
+    return np.cumsum(steps, out=steps), data[stored * width :]
 
 
 def scaled(values: Floats, kind: FloatKind, decimals: int) -> Floats | None:

@@ -72,16 +72,22 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """T rows of some of a layout's points, as they came. `values`, `codes` (P, T); `positions` (T,) in the log."""
+    """T rows of some of a layout's points, as they came, of R batches. `values`, `codes` (P, T)."""
 
     gateway: str
     device: str
     points: tuple[str, ...]
     source_ns: Ints
     receive_ns: Ints
-    positions: Ints
+    batches: Ints  # (R,) log positions; empty when nobody asked for keys
+    counts: Ints  # (R,) rows of each
     values: Floats
     codes: Codes
+
+    @property
+    def positions(self) -> Ints:
+        """(T,)"""
+        return np.repeat(self.batches, self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +134,12 @@ class DayReader:
             return
         bounds = (window.first_ns, window.until_ns, EVER if window.as_of_ns is None else window.as_of_ns)
         hours = self._hours(window)
+        batches = window.keys or window.as_of_ns is not None
         for *row, data, blob in self.connection.execute(SEGMENTS, (number, *hours, *bounds)):
             place: Place = tuple(row[:8])
             with self._guard(f"point {number} hour {place[1]} set {place[2]} of layout {place[0]}"):
                 identity = segment_identity(number, *place[:4], row[8], row[9:13], row[13])
-                axis = decode_axis(self.press, axis_identity(place), blob)
+                axis = decode_axis(self.press, axis_identity(place), blob, batches=batches)
                 values, codes = decode_segment(self.press, identity, data)
                 if len(values) != len(axis.source_ns):
                     raise DamagedPart("segment: other rows than its axis")
@@ -256,7 +263,7 @@ class DayReader:
 
 
 def table(gateway: str, device: str, points: tuple[str, ...], axis: Axis, values: Floats, codes: Codes) -> Table:
-    return Table(gateway, device, points, axis.source_ns, axis.receive_ns, axis.row_positions, values, codes)
+    return Table(gateway, device, points, axis.source_ns, axis.receive_ns, axis.positions, axis.counts, values, codes)
 
 
 def tally(hour: int, source_ns: Ints, values: Floats, codes: Codes) -> Tally:

@@ -31,6 +31,7 @@ CRC = struct.Struct("<I")
 VERSION = 1
 RAW_BYTES_MAX = 1 << 30  # a body that claims more is damaged: the writer cuts far below
 QUICK, THOROUGH = 1, 3  # zstd levels: of parts, which live an hour, and of segments, which stay
+NONE = np.empty(0, np.int64)
 
 
 class Kind(IntEnum):
@@ -132,13 +133,17 @@ def pack_axis(axis: Axis) -> bytes:
 
 
 def unpack_axis(body: memoryview, rows: int, runs: int) -> tuple[Axis, memoryview]:
+    """With `runs` 0 the batches are left out, which nobody needs who asks for values."""
     source, body = unpack_ints(body, rows)
     delay, body = unpack_ints(body, rows)
+    delay += source
+    if not runs:
+        return Axis(source, delay, NONE, NONE), body
     positions, body = unpack_ints(body, runs)
     counts, body = unpack_ints(body, runs)
     if counts.min() < 0 or int(counts.sum()) != rows:
         raise DamagedPart("an axis whose batches do not make up its rows")
-    return Axis(source, source + delay, positions, counts), body
+    return Axis(source, delay, positions, counts), body
 
 
 def encode_part(press: Press, identity: bytes, axis: Axis, values: Floats, codes: Codes) -> bytes:
@@ -165,11 +170,11 @@ def encode_axis(press: Press, identity: bytes, axis: Axis) -> bytes:
     return press.seal(Kind.AXIS, identity, (len(axis.source_ns), 0, len(axis.positions)), pack_axis(axis))
 
 
-def decode_axis(press: Press, identity: bytes, blob: bytes) -> Axis:
-    """Raises DamagedPart."""
+def decode_axis(press: Press, identity: bytes, blob: bytes, *, batches: bool = True) -> Axis:
+    """Without `batches` those are left out. Raises DamagedPart."""
     (rows, _, runs), body = press.open(Kind.AXIS, identity, blob)
     try:
-        return unpack_axis(body, rows, runs)[0]
+        return unpack_axis(body, rows, runs if batches else 0)[0]
     except Damaged as error:
         raise DamagedPart(f"axis: {error}") from error
 

@@ -14,6 +14,7 @@ from tests.aggregator.stores.batches import HOUR, NOON, NS, batch, block, intake
 
 POINT = PointName("g", "pump", "flow")
 ALL = Window(-(1 << 62), 1 << 62)
+KEYS = Window(-(1 << 62), 1 << 62, keys=True)
 Open = Callable[[], History]
 
 
@@ -67,14 +68,16 @@ def test_compaction_changes_no_answer(reopen: Open) -> None:
     for n in range(12):
         one = batch("g", 1, n + 1, [block("pump", ["flow", "power"], seconds(60, NOON + n * 60 * NS), n / 4)])
         history.put(intake((row(n + 1, one), one)), n + 1)
-    before = history.scan(POINT, ALL)
+    before = history.scan(POINT, KEYS)
     rollups = history.rollups(POINT, Window(NOON, NOON + HOUR))
     assert history.compact(NOON + 30 * 60 * NS) == 0  # the hour is not over
     assert history.compact(NOON + 2 * HOUR) == 12 * 60 * 2
     for again in (history, reopen()):
-        after = again.scan(POINT, ALL)
+        after = again.scan(POINT, KEYS)
         assert np.array_equal(before.source_ns, after.source_ns)
         assert np.array_equal(before.values, after.values)
+        assert before.positions is not None
+        assert after.positions is not None
         assert np.array_equal(before.positions, after.positions)
         packed = again.rollups(POINT, Window(NOON, NOON + HOUR))
         assert packed.readings.tolist() == rollups.readings.tolist() == [720]
