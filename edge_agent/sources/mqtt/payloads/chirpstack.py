@@ -1,4 +1,4 @@
-"""ChirpStack v4: uplinks in `application/<id>/device/<dev eui>/event/up`.
+"""ChirpStack v4: the device's root is `application/<id>/device/<dev eui>`, its uplinks come in `event/up` below it.
 
 `object` is there when the network server has a decoder for the device; otherwise `data` (base64) is decoded here if
 the device is a Milesight. An uplink that comes again (same deduplicationId) is no reading. Commands are confirmed
@@ -48,7 +48,6 @@ def unpack(encoded: object, device: Device) -> dict[str, object]:
 
 class Chirpstack(Kind):
     whole = False
-    base = "application"
 
     def __init__(self, devices: Sequence[Device], zone: tzinfo) -> None:
         self.seen = Seen()

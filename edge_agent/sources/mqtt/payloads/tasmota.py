@@ -15,15 +15,18 @@ TELEMETRY = ("SENSOR", "STATE", "INFO1", "INFO2", "INFO3", "UPTIME")
 
 
 class Tasmota(Kind):
+    def root(self, device: Device) -> str:
+        return device.topic.strip("/").removeprefix("tele/")
+
     def topic(self, device: Device, spec: PointSpec) -> str:
         suffix = spec.place.topic if spec.place and spec.place.topic else "SENSOR"
         if suffix.split("/")[0] in ("tele", "stat"):
             kind, _, suffix = suffix.partition("/")
-            return f"{kind}/{device.topic}/{suffix}"
-        return f"{'tele' if suffix in TELEMETRY else 'stat'}/{device.topic}/{suffix}"
+            return f"{kind}/{self.root(device)}/{suffix}"
+        return f"{'tele' if suffix in TELEMETRY else 'stat'}/{self.root(device)}/{suffix}"
 
     def will(self) -> str:
-        return f"tele/{self.device.topic}/LWT"
+        return f"tele/{self.root(self.device)}/LWT"
 
     def filters(self) -> Sequence[str]:
         return (*self.slots, self.will())
@@ -42,4 +45,4 @@ class Tasmota(Kind):
         names = [key for key in self.keys(spec) if isinstance(key, str)]
         if not names:
             raise MqttError(f"point {spec.name} has no path that names a command")
-        return Request(told(device, f"cmnd/{device.topic}/{names[-1]}", spec.name), spoken(spec, raw).encode())
+        return Request(told(device, f"cmnd/{self.root(device)}/{names[-1]}", spec.name), spoken(spec, raw).encode())

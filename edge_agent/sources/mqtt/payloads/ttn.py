@@ -1,4 +1,4 @@
-"""The Things Stack v3: uplinks in `v3/<application>@<tenant>/devices/<device>/up`, QoS 0 only.
+"""The Things Stack v3: the root is `v3/<application>@<tenant>/devices/<device>`, uplinks come in `up`, QoS 0 only.
 
 The server omits fields that are zero, false or empty in its own messages, so a missing `f_cnt` is 0; within
 `decoded_payload` a missing field is taken as no reading, since a codec may as well not have sent it. An uplink that
@@ -17,8 +17,6 @@ from edge_agent.sources.mqtt.reading import PayloadError, Report, Request
 
 
 class Ttn(Chirpstack):
-    base = "v3"
-
     def topic(self, device: Device, spec: PointSpec) -> str:
         suffix = spec.place.topic if spec.place and spec.place.topic else "up"
         return f"{self.root(device)}/{'up' if suffix == 'event/up' else suffix}"
