@@ -6,11 +6,10 @@ for client use alone, naming one gateway, at this time, not revoked. `revoked` i
 
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from aggregator.security import certificates
-from aggregator.security.authority import Authority
+from aggregator.security.authority import Authority, issuer_of
 from aggregator.security.registrar import wall_ns
 from aggregator.stores.catalogue import Catalogue
 from aggregator.stores.identities import Identities
@@ -43,11 +42,7 @@ class Admission:
 
     def _check(self, certificate_pem: bytes) -> Peer:
         certificate = tls.load_chain(certificate_pem)[0]
-        try:
-            certificate.verify_directly_issued_by(self._authority.intermediate)
-        except (InvalidSignature, ValueError, TypeError) as error:
-            raise tls.NotTrusted("client certificate refused: not issued by our intermediate") from error
-        chain, now = [certificate, self._authority.intermediate], tls.utc(self._clock.wall_ns())
+        chain, now = [certificate, issuer_of(certificate, self._authority)], tls.utc(self._clock.wall_ns())
         gateway = tls.check_client(chain, self._authority.root, now)
         if not certificates.is_for(certificate, ExtendedKeyUsageOID.CLIENT_AUTH):
             raise tls.NotTrusted("client certificate refused: it is not for client use alone")

@@ -1,6 +1,7 @@
 """The certificate authority behind an interface: ours on files here; a hardware module or a company's elsewhere.
 
 <state>/ca/root.pem  root.key (may be moved offline)  intermediate.pem  intermediate.key  server.pem (its key too)
+    <state>/ca/former/<serial>.pem    earlier intermediates: what they signed stays good until it expires
 """
 
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -29,6 +31,8 @@ class Authority(Protocol):
     def root(self) -> x509.Certificate: ...
     @property
     def intermediate(self) -> x509.Certificate: ...
+    @property
+    def former(self) -> tuple[x509.Certificate, ...]: ...  # earlier intermediates
     def gateway(self, key: ec.EllipticCurvePublicKey, gateway: str, now: datetime) -> x509.Certificate: ...
     def server(self, key: ec.EllipticCurvePublicKey, names: Sequence[str], now: datetime) -> x509.Certificate: ...
     def sign(self, message: bytes) -> bytes: ...  # ECDSA-SHA256 by the intermediate, DER
@@ -41,6 +45,7 @@ class OwnAuthority:
     root: x509.Certificate
     intermediate: x509.Certificate
     key: certificates.Key
+    former: tuple[x509.Certificate, ...] = ()
 
     @classmethod
     def load(cls, directory: Path) -> "OwnAuthority":
@@ -50,11 +55,11 @@ class OwnAuthority:
         key = load_key(directory / "intermediate.key")
         if key.public_key() != intermediate.public_key():
             raise AuthorityError(f"{directory}: intermediate.key is not the key of intermediate.pem: restore both")
-        try:
-            intermediate.verify_directly_issued_by(root)
-        except Exception as error:
-            raise AuthorityError(f"{directory}: root.pem did not sign intermediate.pem: restore both") from error
-        return cls(root, intermediate, key)
+        former = tuple(tls.load_chain(read(one))[0] for one in sorted((directory / "former").glob("*.pem")))
+        for one in (intermediate, *former):
+            if not signed(one, root):
+                raise AuthorityError(f"{directory}: root.pem did not sign {certificates.serial(one)}: restore both")
+        return cls(root, intermediate, key, former)
 
     def gateway(self, key: ec.EllipticCurvePublicKey, gateway: str, now: datetime) -> x509.Certificate:
         return certificates.new_gateway(self.intermediate, self.key, key, gateway, now)
@@ -93,13 +98,36 @@ def create(directory: Path, now: datetime, root_directory: Path | None = None) -
 def renew_intermediate(directory: Path, root_key: Path, now: datetime) -> OwnAuthority:
     """A new intermediate under the same root, whose key is fetched for this one act. Old leaves stay valid."""
     root = tls.load_chain(read(directory / "root.pem"))[0]
-    signer, key = load_key(root_key), certificates.new_key()
+    old, signer, key = (
+        tls.load_chain(read(directory / "intermediate.pem"))[0],
+        load_key(root_key),
+        certificates.new_key(),
+    )
     if signer.public_key() != root.public_key():
         raise AuthorityError(f"{root_key}: not the key of {directory / 'root.pem'}")
     intermediate = certificates.new_intermediate(root, signer, key, now)
+    (directory / "former").mkdir(exist_ok=True, mode=0o700)
+    write(directory / "former" / f"{certificates.serial(old)}.pem", certificates.pem(old))
     write_secret(directory / "intermediate.key", certificates.key_pem(key))
     write(directory / "intermediate.pem", certificates.pem(intermediate))
-    return OwnAuthority(root, intermediate, key)
+    return OwnAuthority.load(directory)
+
+
+def signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether `issuer` signed it."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def issuer_of(certificate: x509.Certificate, authority: Authority) -> x509.Certificate:
+    """The intermediate of ours, present or former, that signed it. Raises NotTrusted for anything else."""
+    for one in (authority.intermediate, *authority.former):
+        if signed(certificate, one):
+            return one
+    raise tls.NotTrusted("client certificate refused: not issued by our intermediate")
 
 
 def read(path: Path) -> bytes:

@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from aggregator.limits import NS, Bucket
 from aggregator.security import certificates
-from aggregator.security.authority import Authority
+from aggregator.security.authority import Authority, issuer_of
 from aggregator.stores.catalogue import Catalogue
 from aggregator.stores.identities import Identities, Issued, TokenRow
 from protos import tls
@@ -151,10 +151,9 @@ class Registrar:
             if len(certificate_pem) > certificates.PEM_MAX:
                 raise tls.NotTrusted(f"certificate of {len(certificate_pem)} bytes")
             old = tls.load_chain(certificate_pem)[0]
-            chain = [old, self._authority.intermediate]
+            chain = [old, issuer_of(old, self._authority)]
             gateway = tls.check_client(chain, self._authority.root, old.not_valid_after_utc)
-            old.verify_directly_issued_by(self._authority.intermediate)
-        except (tls.TlsError, ValueError, TypeError, IndexError) as error:
+        except tls.TlsError as error:
             self._refused("recover", "", f"{error}; from {peer}")
             raise Denied(NO_RECOVERY) from error
         known, issued = self._catalogue.gateway(gateway), self._identities.certificate(certificates.serial(old))

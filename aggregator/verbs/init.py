@@ -3,6 +3,8 @@
     aggregator init /var/lib/citytwin-aggregator --listen 0.0.0.0 --name twin.example.org
     aggregator init /var/lib/citytwin-aggregator --root-offline /media/stick
 
+    aggregator init /var/lib/citytwin-aggregator --renew-intermediate /media/stick/root.key    every two years
+
 The root's key signs nothing but the intermediate. Keep it away from this machine: with --root-offline it is written
 there from the start; else move root.key away by hand. Nothing that exists is overwritten.
 """
@@ -22,6 +24,9 @@ from protos import tls
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, help="the state directory; also gets aggregator.toml")
     parser.add_argument("--root-offline", type=Path, metavar="DIR", help="write the root's private key there")
+    parser.add_argument(
+        "--renew-intermediate", type=Path, metavar="KEY", help="a new intermediate for an existing one; then restart it"
+    )
     parser.add_argument("--listen", default="127.0.0.1", metavar="HOST", help="listen on this address (%(default)s)")
     parser.add_argument(
         "--name", action="append", default=[], help="DNS name or IP address in the server's certificate; repeatable"
@@ -30,6 +35,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     directory: Path = args.directory.resolve()
+    if args.renew_intermediate:
+        return renew(directory, args.renew_intermediate)
     file = directory / "aggregator.toml"
     catalogue_path = directory / "catalogue.sqlite"
     for path in (file, catalogue_path):
@@ -51,4 +58,18 @@ def run(args: argparse.Namespace) -> int:
     print(f"root key   {key}" + ("" if args.root_offline else "  ← move it off this machine; it is not needed to run"))
     print("next       " + f"aggregator serve {file}")
     print("           " + f"aggregator enrol-token GATEWAY -c {file}")
+    return 0
+
+
+def renew(directory: Path, root_key: Path) -> int:
+    """Certificates of the old intermediate stay good until they expire."""
+    now_ns = time.time_ns()
+    try:
+        own = authority.renew_intermediate(directory / "ca", root_key, tls.utc(now_ns))
+        catalogue = Catalogue(directory / "catalogue.sqlite")
+        catalogue.note(now_ns, "operator", "renew intermediate", f"{own.intermediate.serial_number:x}")
+        catalogue.close()
+    except (tls.TlsError, StoreError, OSError) as error:
+        return fail(error)
+    print(f"intermediate good until {own.intermediate.not_valid_after_utc:%Y-%m-%d}; restart the aggregator now")
     return 0

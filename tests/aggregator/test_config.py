@@ -33,7 +33,7 @@ def test_every_fault_at_once(tmp_path: Path) -> None:
         load(file)
     told = str(caught.value).splitlines()
     lines = [line.removeprefix(f"{file}:").split(":")[0] for line in told]
-    assert lines == "2 5 6 8 9 10 12 13 1".split()
+    assert lines == ["2", "5", "6", "8", "9", "10", "12", "13", "1"]
     for needle in (
         "names = [1]",
         "host:port",
