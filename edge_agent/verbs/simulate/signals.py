@@ -12,25 +12,40 @@ from dataclasses import dataclass
 from edge_agent.profile import PointSpec
 
 DAY_S = 86_400.0
-COUNTERS = ("energy", "volume", "pulses", "counter", "count", "distance_total", "burning_hours")
+COUNTER_MAX = 4e8  # of counters of 32 bits, whatever their last digit is
+COUNTERS = (
+    "active_energy",
+    "reactive_energy",
+    "apparent_energy",
+    "heat_energy",
+    "count",
+    "vehicle_count",
+    "people_count",
+    "water_volume",
+    "gas_volume",
+    "rain",
+)
 DAYLIGHT = ("irradiance", "illuminance")
 # Where the range in a profile is the range of the sensor, this is what it usually sees: (mean, swing).
 USUAL = {
     "voltage": (231.0, 4.0),
-    "frequency": (50.0, 0.04),
+    "mains_frequency": (50.0, 0.04),
+    "frequency": (48.0, 1.5),
     "power_factor": (0.93, 0.04),
     "temperature": (14.0, 9.0),
-    "relative_humidity": (64.0, 18.0),
+    "dew_point": (7.0, 5.0),
+    "humidity": (64.0, 18.0),
     "air_pressure": (1013.0, 9.0),
     "wind_speed": (4.0, 3.0),
     "wind_direction": (200.0, 110.0),
-    "pm2_5": (14.0, 9.0),
+    "pm25": (14.0, 9.0),
     "pm10": (24.0, 14.0),
     "co2": (520.0, 90.0),
-    "sound_level": (58.0, 9.0),
+    "noise": (58.0, 9.0),
     "battery_level": (86.0, 1.0),
     "state_of_charge": (55.0, 35.0),
-    "exponent": (-1.0, 0.0),
+    "water_flow": (12.0, 7.0),
+    "flow_velocity": (1.1, 0.6),
 }
 FACTORS = {"hPa": 1.0, "Pa": 100.0, "kPa": 0.1, "mbar": 1.0}  # the mean pressure above is in hPa
 
@@ -54,7 +69,7 @@ class Signal:
             return float(self._state(time_s, sorted(point.enumeration)))
         if point.register is not None and (point.register.type == "bit" or point.register.mask):
             return float(self._state(time_s, [0, 0, 1]))
-        if point.quantity in COUNTERS:
+        if point.quantity in COUNTERS and "max" not in point.checks.get("range", {}):
             return self._counter(time_s)
         low, high = self._range()
         if low == high:
@@ -93,12 +108,11 @@ class Signal:
 
     def _counter(self, time_s: float) -> float:
         """Rises all day, faster by day: the integral of 1 - cos/2; about 20 units a day from a seeded start."""
-        low, high = self._range()
+        low, _ = self._range()
         days = time_s / DAY_S
         risen = 20 * (days - math.sin(2 * math.pi * days) / (4 * math.pi))
         start = 1000 * fraction(self.seed, self.point.name)
-        top = high if "max" in self.point.checks.get("range", {}) else 4e8
-        return low + (start + risen) % max(top - low, 1.0)
+        return low + start + risen % COUNTER_MAX
 
     def _state(self, time_s: float, choices: list[int]) -> int:
         """One of `choices`, anew every few minutes."""
