@@ -22,7 +22,7 @@ def test_every_fault_at_once() -> None:
         Cleaning(points)
     assert raised.value.faults == (
         "point 'f': unit 'A' of voltage measures current; use one of V, mV, kV",
-        "point 'g': quantity 'irradianc' is not in the vocabulary; did you mean irradiance?",
+        "point 'g': quantity 'irradianc' is not in the vocabulary; did you mean irradiance or radiation or rain?",
         "point 'a': checks.rnage is no check; there are range, timing, duplicate, rate, stuck, spike",
         "point 'b': checks.range.minimum is no parameter of this check; it has min, max",
         "point 'e': checks.range leaves nothing between 5 and 4; min must be below max",
