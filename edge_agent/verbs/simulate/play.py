@@ -83,13 +83,9 @@ async def play(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         lines = await serve_modbus([device for device in devices if device.profile.modbus], args, now, stack)
         speakers = [device for device in devices if device.profile.mqtt]
+        client = await connected(args.broker or "", stack) if speakers else None
         async with asyncio.TaskGroup() as tasks:
-            talks: list[asyncio.Task[None]] = []
-            if speakers:
-                client = await connected(args.broker or "")
-                stack.callback(client.loop_stop)
-                stack.callback(client.disconnect)
-                talks = [tasks.create_task(talk(device, client, args, now)) for device in speakers]
+            talks = [tasks.create_task(talk(device, client, args, now)) for device in speakers if client]
             await stop.wait()
             for one_talk in talks:
                 one_talk.cancel()
@@ -128,8 +124,8 @@ def tls_context(args: argparse.Namespace) -> ssl.SSLContext:
     return context
 
 
-async def connected(address: str) -> paho.Client:
-    """A client that is connected to the broker. Raises ValueError, OSError."""
+async def connected(address: str, stack: ExitStack) -> paho.Client:
+    """A client that is connected to the broker until the stack is left. Raises ValueError, OSError."""
     if not address:
         raise ValueError("MQTT devices need a broker: --broker host:port")
     host, _, port = address.rpartition(":") if ":" in address else (address, "", "1883")
@@ -143,11 +139,12 @@ async def connected(address: str) -> paho.Client:
     client.on_connect = connected
     await asyncio.to_thread(client.connect, host, int(port))
     client.loop_start()
+    stack.callback(client.loop_stop)
+    stack.callback(client.disconnect)
     try:
         async with asyncio.timeout(CONNECT_S):
             await there.wait()
     except TimeoutError as error:
-        client.loop_stop()
         raise OSError(f"{address}: the broker does not answer") from error
     return client
 
