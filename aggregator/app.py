@@ -19,6 +19,7 @@ from aggregator.ingest.streams import BEAT_NS, Streams
 from aggregator.limits import NS
 from aggregator.projections.fleet import Fleet
 from aggregator.projections.history import HistoryProjection
+from aggregator.projections.rebuild import rebuild_lost
 from aggregator.security.admission import Admission, Peer
 from aggregator.security.authority import OwnAuthority
 from aggregator.security.enrolment import Enrolment, Renewal, add_enrolment, add_renewal
@@ -61,7 +62,13 @@ class App:
         self.history = SegmentHistory(config.history, retention_days=config.retention_days)
         self.streams.settle(self.history.checkpoint)
         self.projections: list[Projection] = [
-            HistoryProjection(self.log, self.history, self.clock, settled=self.streams.settle)
+            HistoryProjection(
+                self.log,
+                self.history,
+                self.clock,
+                settled=self.streams.settle,
+                repair=lambda: rebuild_lost(self.history, self.log),
+            )
         ]
         self.ports: dict[str, int] = {}
         self._stopping = asyncio.Event()

@@ -6,7 +6,7 @@ so that gateways learn what they may forget. A batch that cannot be decoded is k
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -75,14 +75,19 @@ class HistoryProjection:
         clock: Clock | None = None,
         latest: Latest | None = None,
         settled: Callable[[int], None] = lambda checkpoint: None,
+        repair: Callable[[], Awaitable[object]] | None = None,
         age_ns: int = AGE_NS,
     ) -> None:
-        """`settled(checkpoint)` is called on the event loop whenever more of the log is in history."""
+        """`settled(checkpoint)` is called on the event loop whenever more of the log is in history.
+
+        `repair` is awaited when `run` begins, before anything else writes: it brings back what was lost.
+        """
         self.log, self.history = log, history
         self.latest = Latest() if latest is None else latest
         self.readings = 0  # put into history since the start
         self._clock = clock or SystemClock()
         self._settled = settled
+        self._repair = repair
         self._age_ns = age_ns
         self._gathering = Gathering(history.checkpoint)
         self._due_ns = 0
@@ -94,6 +99,8 @@ class HistoryProjection:
 
     async def run(self) -> None:
         """Follow the log until cancelled; then what was gathered is put away first."""
+        if self._repair is not None:
+            await self._repair()
         self._gathering = Gathering(self.history.checkpoint)
         self.latest.load(await unbroken(asyncio.to_thread(lambda: list(self.history.latest()))))
         self._due_ns = self._clock.monotonic_ns() + self._age_ns

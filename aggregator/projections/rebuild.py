@@ -1,6 +1,7 @@
 """History made again from the log: all of it, or the days that were lost."""
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from aggregator.stores.history.day import SUFFIX
 from aggregator.stores.history.segments import SegmentHistory
 from protos.batch import BatchError
 
+LOG = logging.getLogger(__name__)
 READ_ROWS, READ_BYTES = 512, 8 << 20
 FOLDER = "rebuild"  # beside the days; what a crash leaves of it is thrown away by the next rebuild
 
@@ -58,6 +60,20 @@ async def rebuild(
     result.kept += [name for name in history.days() if name not in made and (days is None or name in days)]
     shutil.rmtree(folder, ignore_errors=True)
     return result
+
+
+async def rebuild_lost(history: SegmentHistory, log: Log) -> None:
+    """Bring back the days that could not be read when the history was opened, as far as the log has them."""
+    if not history.lost:
+        return
+    LOG.warning("history of %s could not be read: making it again from the log", ", ".join(sorted(history.lost)))
+    result = await rebuild(history, log, set(history.lost))
+    for day in result.whole:
+        LOG.warning("history of %s is whole again", day)
+    for day in result.partly:
+        LOG.error("history of %s is back in part: the log no longer has all of it", day)
+    for day in sorted(history.lost):
+        LOG.error("history of %s is lost: the log has nothing of it; `aggregator restore` brings back a backup", day)
 
 
 async def _replay(
