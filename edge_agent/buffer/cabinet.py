@@ -6,15 +6,16 @@ gateway: `append` always returns. Synchronous and for one thread; `writer.py` gi
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import apsw
 
 from edge_agent.buffer import epoch as epochs
+from edge_agent.buffer import logcheck
 from edge_agent.buffer.ballast import Ballast
-from edge_agent.buffer.database import WAL_PAGES, Damaged, judged
+from edge_agent.buffer.database import PAGE, WAL_PAGES, Damaged, judged
 from edge_agent.buffer.epoch import Epoch
 from edge_agent.buffer.faults import BufferFault
 from edge_agent.buffer.gather import readings_in
@@ -67,10 +68,13 @@ class Cabinet:
         self._ceiling: int | None = None
         self.full_events = 0
         self.salvaged = 0
+        self.torn = 0  # incomplete commits found at start: 0 or 1
         place.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = Lock(place.directory / LOCK)
         try:
             self.ballast = Ballast(place.directory / BALLAST, limits.ballast_mb * MB)
+            self._said = epochs.read(place.directory / EPOCH)
+            self._inspect_log()
             self.store = self._open()
             self.epoch = self._begin_epoch()
         except BaseException:
@@ -78,6 +82,20 @@ class Cabinet:
             raise
 
     # ---- opening, damage
+
+    def _inspect_log(self) -> None:
+        """Look at what a crash left of the log: SQLite itself would begin at its sound part and not say a word."""
+        path, said = self._place.database, self._said
+        if (said is not None and said.closed_at >= 0) or not path.exists():
+            return
+        state = logcheck.inspect(path, PAGE)
+        log_file = Path(f"{path}-wal")
+        size = log_file.stat().st_size if log_file.exists() else 0
+        if state.torn:
+            self.torn += 1
+            log.warning("buffer: the last commit before the crash is incomplete; it was not yet confirmed to anybody")
+        if state.damaged or (said is not None and size < said.log_bytes):
+            self._retire(Damaged(f"{log_file}: {state.commits_beyond} commits cannot be reached, {size} bytes left"))
 
     def _open(self) -> Store:
         """The store, a new one where the old one is damaged."""
@@ -96,7 +114,9 @@ class Cabinet:
     def _opened(self) -> Store:
         options = {"synchronous": self._place.synchronous} | ({"vfs": self._place.vfs} if self._place.vfs else {})
         store = Store(self._place.database, self._place.gateway, self._retention, **options)
-        if store.lost_account or store.missing:
+        if self._salvage is not None and not store.account.received:
+            self._adopt(store, self._salvage)
+        elif store.lost_account or store.missing:
             store.account.damaged += 1
             store.changed = True
             log.error(
@@ -105,6 +125,13 @@ class Cabinet:
                 "made up from the rows" if store.lost_account else "corrected",
             )
         return store
+
+    def _adopt(self, store: Store, salvage: Salvage) -> None:
+        """Go on with the counters and acks of the damaged database, as far as they can be read."""
+        store.account = salvage.account() or store.account
+        store.account.recount(())
+        store.account.damaged += 1
+        store.changed = True
 
     def _retire(self, error: Exception) -> None:
         """Put the damaged database out of the way; what is readable in it comes back step by step."""
@@ -127,7 +154,9 @@ class Cabinet:
         self.store.account = old
         old.damaged += 1
         old.recount(())
-        self.epoch = Epoch(max(self.epoch.number, key_of(old.newest)[0]) + 1)
+        self.store.changed = True
+        number = max(self.epoch.number, key_of(old.newest)[0]) + 1
+        self.epoch = Epoch(number, log_bytes=0 if self._place.vfs else self.store.database.reserve())
         self._write_epoch(self.epoch)
 
     def _guarded(self, work: Callable[[], T]) -> T:
@@ -144,13 +173,18 @@ class Cabinet:
 
     def _begin_epoch(self) -> Epoch:
         path = self._place.directory / EPOCH
-        said = epochs.read(path)
+        said = self._said
         account = self.store.account
         there, newest = key_of(account.newest)
         first = said is None and not there and self._salvage is None and not path.exists()
         begun = epochs.begin(said, there, newest, first=first)
         if self._salvage is not None:
             begun = Epoch(max(begun.number, (said.number if said else epochs.LEAP) + 1))
+        if said is None and not first:
+            account.damaged += 1
+            log.error("buffer: %s is damaged; a new epoch, %d, is begun", path, begun.number)
+        if self._place.vfs is None:
+            begun = replace(begun, log_bytes=self.store.database.reserve())
         self._write_epoch(begun)
         return begun
 
@@ -165,7 +199,7 @@ class Cabinet:
         if not 0 <= floor < EPOCH_MAX:
             raise ValueError(f"epoch {floor}: not between 0 and {EPOCH_MAX - 1}; the aggregator must be wrong")
         if self.epoch.number <= floor:
-            self.epoch = Epoch(floor + 1)
+            self.epoch = replace(self.epoch, number=floor + 1)
             self._write_epoch(self.epoch)
         return self.epoch.number
 
@@ -253,6 +287,11 @@ class Cabinet:
         self.salvaged += home
         return bool(found)
 
+    def salvage_all(self) -> int:
+        while self._salvage is not None:
+            self.rest()
+        return self.salvaged
+
     def flush(self) -> None:
         """Write marks that no append has carried; failing is no loss."""
         try:
@@ -289,6 +328,7 @@ class Cabinet:
         return self.store.account.gauges(DROPPED) | {
             "salvaged_batches_total": self.salvaged,
             "disk_full_total": self.full_events,
+            "torn_commits": self.torn,
             "ballast_held": int(self.ballast.held),
         }
 

@@ -17,6 +17,7 @@ HEAD = 32  # of the write-ahead log
 FRAME_HEAD = struct.Struct(">IIIIII")  # page, commit, two salts, two checksums
 LEAF = 13
 COLUMNS = 6  # of table batch: number (NULL, it is the key), priority, readings, utc_ns, checked, blob
+ACCOUNT = b'{"received":'
 BLOB_MAX = 64 << 20
 WIDTHS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}  # serial type → bytes
 Found = tuple[Row, int, bytes]  # what the row says, its own CRC as found, its blob
@@ -87,6 +88,18 @@ class Carver:
             if len(page) == self._size and page[0] == LEAF:
                 yield from self._cells(page)
 
+    def accounts(self) -> Iterator[bytes]:
+        """What looks like a packed account (account.py), cut at every possible end; its CRC tells which is one."""
+        for number in range(1, self.pages + 1):
+            page = self.page(number)
+            at = page.find(ACCOUNT)
+            while page[:1] == bytes((LEAF,)) and at >= 4:
+                end = page.find(b"]}", at)
+                while end > 0:
+                    yield page[at - 4 : end + 2]
+                    end = page.find(b"]}", end + 1)
+                at = page.find(ACCOUNT, at + 1)
+
     def _cells(self, page: bytes) -> Iterator[Found]:
         count = min(int.from_bytes(page[3:5], "big"), (self._size - 8) // 2)
         for cell in range(count):
@@ -140,13 +153,13 @@ class Carver:
 
 
 @contextmanager
-def carver(database: Path, page: int) -> Iterator[Carver]:
-    """A carver over a file and its log, which may be missing or of any length."""
+def carver(database: Path, page: int) -> Iterator[tuple[Carver, Carver]]:
+    """Carvers over a file with its log, which may be missing or of any length, and over the file alone."""
     log = Path(f"{database}-wal")
     pages = log_pages(log.read_bytes(), page) if log.exists() else {}
     with database.open("rb") as file:
         if database.stat().st_size:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as main:
-                yield Carver(main, pages, page)
+                yield Carver(main, pages, page), Carver(main, {}, page)
         else:
-            yield Carver(b"", pages, page)
+            yield Carver(b"", pages, page), Carver(b"", {}, page)

@@ -5,8 +5,7 @@ per reading over its whole life where 4,096-byte pages cost 16, because every co
 Migrations are `user_version` and a tuple of statements; a library for that would be larger than what it replaced.
 """
 
-import ctypes
-import sys
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from edge_agent.buffer.faults import Unsafe
 PAGE = 1024
 FRAME = PAGE + 24  # of the write-ahead log
 WAL_PAGES = 1000  # checkpoint there: 1 MB, half of the smallest ballast
+LOG_BYTES = 32 + (WAL_PAGES + 200) * FRAME  # with room for one more commit
 BUSY_MS = 2000  # another process that only reads holds no lock for longer than a page takes
 CACHE_KIB = 1024  # of memory: rows are read in order and once
 
@@ -99,10 +99,6 @@ class Database:
         if connection.readonly("main"):
             raise Damaged(f"{self.path}: its header says that it may only be read")
         connection.pragma("cell_size_check", True)
-        keep = bytearray((1).to_bytes(4, sys.byteorder))  # the log's file stays: its room is ours on a full disk
-        connection.file_control(
-            "main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(ctypes.c_char.from_buffer(keep))
-        )
         connection.set_wal_hook(self._committed)
         self._migrate()
         if connection.pragma("page_size") != PAGE:
@@ -150,6 +146,23 @@ class Database:
         if copied >= pages:
             self._wal_pages = 0
 
+    def reserve(self) -> int:
+        """Empty the log and give its file its full size at once, so that a full disk cannot keep it from being
+        written; returns that size, 0 where the disk has no room for it. Call when nothing else is going on."""
+        with judged(self.path):
+            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._wal_pages = 0
+        try:
+            file = os.open(f"{self.path}-wal", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(file, 0, LOG_BYTES)
+                os.fsync(file)
+            finally:
+                os.close(file)
+        except OSError:
+            return 0
+        return LOG_BYTES
+
     def used(self) -> int:
         """Bytes in pages that hold something."""
         return (self._count("page_count") - self._count("freelist_count")) * PAGE
@@ -162,5 +175,6 @@ class Database:
             return int(str(self.connection.pragma(pragma)))
 
     def close(self) -> None:
+        """SQLite copies the log home and removes it."""
         self.closed = True
         self.connection.close()

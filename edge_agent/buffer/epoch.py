@@ -7,7 +7,7 @@ the file, it begins a new one: what a damaged write-ahead log lost must not get 
 import json
 import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 LEAP = 1000  # when neither the file nor the database can be trusted, begin this far above what is seen
@@ -15,10 +15,14 @@ LEAP = 1000  # when neither the file nor the database can be trusted, begin this
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """`closed_at`: the newest sequence at a clean end; -1 while in use or after a crash."""
+    """`closed_at`: the newest sequence at a clean end; -1 while in use or after a crash.
+
+    `log_bytes`: what the write-ahead log's file holds at least while in use.
+    """
 
     number: int
     closed_at: int = -1
+    log_bytes: int = 0
 
 
 def read(path: Path) -> Epoch | None:
@@ -34,7 +38,7 @@ def read(path: Path) -> Epoch | None:
 
 def write(path: Path, epoch: Epoch) -> None:
     """All or nothing, durable when it returns. Raises OSError."""
-    body = json.dumps({"number": epoch.number, "closed_at": epoch.closed_at}).encode()
+    body = json.dumps(asdict(epoch)).encode()
     new = path.with_suffix(".new")
     with new.open("wb") as file:
         file.write(b"%08x " % zlib.crc32(body) + body)

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
+from edge_agent.buffer.account import Account
 from edge_agent.buffer.carve import Found, carver
 from edge_agent.buffer.database import PAGE
 from edge_agent.buffer.rows import check_of, fault
@@ -35,22 +35,31 @@ def set_aside(database: Path) -> Path:
 
 
 class Salvage:
-    """Walks through a damaged database once; `step` gives the next rows that prove themselves whole."""
+    """Walks through a damaged database once; `step` gives the next rows that prove themselves whole.
+
+    Twice, in fact: with the newest pages of the log on top, and without, where a log that was cut short hides newer
+    pages below. The same row found again is for the caller to leave out.
+    """
 
     def __init__(self, aside: Path, gateway: str) -> None:
         self.aside = aside
         self._gateway = gateway
-        self._open = ExitStack()
         self._rows = self._walk()
 
     def _walk(self) -> Iterator[Found]:
-        with carver(self.aside, PAGE) as found:
-            free = found.free()
-            pages = (number for number in range(1, found.pages + 1) if number not in free)
-            for row, checked, blob in found.rows(pages):
-                if checked == check_of(row) and not fault(self._gateway, row, blob):
-                    yield row, checked, blob
+        with carver(self.aside, PAGE) as (topped, bare):
+            for one in (topped, bare):
+                free = one.free()
+                for row, checked, blob in one.rows(page for page in range(1, one.pages + 1) if page not in free):
+                    if checked == check_of(row) and not fault(self._gateway, row, blob):
+                        yield row, checked, blob
 
     def step(self) -> list[Found]:
         """The next rows; an empty list at the end."""
         return list(islice(self._rows, STEP_ROWS))
+
+    def account(self) -> Account | None:
+        """The newest account that can be read: counters and acks."""
+        with carver(self.aside, PAGE) as (topped, bare):
+            accounts = [Account.unpack(text) for one in (topped, bare) for text in one.accounts()]
+        return max(filter(None, accounts), key=lambda one: one.received, default=None)

@@ -174,6 +174,10 @@ class Buffer:
         """Counters of readings since ever, and what is on the disk now."""
         return self._cabinet.gauges()
 
+    async def salvaged(self) -> int:
+        """Wait until all that can be read in a damaged database is home; returns the batches salvaged ever since."""
+        return await self._do(self._cabinet.salvage_all)
+
     async def close(self) -> None:
         """Finish what was asked for, make it durable, give the directory back. May be called again."""
         if self._closed:
