@@ -1,0 +1,157 @@
+"""One cycle of a job: ask for its blocks, decode what came, say what did not.
+
+A unit that does not answer ends its cycle at the first block, so that it costs its line one timeout at most. Its
+points are said to be BAD NO_ANSWER once when it falls silent and at each probe, not every cycle.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge_agent.image import NEVER, Emit, Frame
+from edge_agent.sources.modbus.decode import EXCEPTION, texts
+from edge_agent.sources.modbus.faults import Guarded, NoAnswer, Refused
+from edge_agent.sources.modbus.job import TEXT_AGAIN_NS, Job
+from edge_agent.sources.modbus.link import Link
+from edge_agent.sources.modbus.plan import Block
+from protos.clock import NS, Clock
+
+log = logging.getLogger(__name__)
+NO_SUCH = (2, 3)  # exceptions that speak of the addresses asked for
+BEYOND_GATEWAY = (10, 11)  # a gateway speaks for a unit behind it that does not answer
+GUARD_WAIT_NS = 150 * NS // 1000  # a short guard is waited for, a long one costs the cycle its block
+
+
+@dataclass(slots=True)
+class Counters:
+    polls: int = 0  # requests that were answered
+    timeouts: int = 0  # requests without a usable answer
+    exceptions: int = 0
+    guarded: int = 0  # reads held back because a late answer could be taken for theirs
+    skipped: int = 0  # cycles of units whose breaker was open
+
+
+@dataclass(eq=False)
+class Poller:
+    """Reads the jobs of one line."""
+
+    link: Link
+    clock: Clock
+    emit: Emit
+    counters: Counters
+
+    async def cycle(self, job: Job) -> None:
+        """Read and emit one frame, or nothing while the unit's breaker is open or its silence was told before."""
+        breaker, begun = job.unit.breaker, self.clock.monotonic_ns()
+        if not breaker.may_ask(begun):
+            self.counters.skipped += 1
+            return
+        probing = breaker.open
+        parts: list[bytes] = []
+        missing: list[tuple[Block, int]] = []
+        answered = False
+        for block in (blocks := job.blocks):
+            try:
+                data = await self._read(job, block, breaker.timeout_ns(job.unit.timeout_ns))
+            except NoAnswer as error:
+                self._failed(job, error, answered)
+                missing += [(one, NEVER) for one in blocks[len(parts) :]]
+                break
+            answered = True
+            if data is None:
+                missing.append((block, EXCEPTION))
+            parts.append(data or bytes(block.request.data))
+            now = self.clock.monotonic_ns()
+            breaker.answered(now - begun)
+            begun = now
+        if blocks is job.blocks:  # else a refused block was split: the next cycle reads the new ones
+            self._tell(job, blocks, parts, missing, said=job.silent and not probing)
+
+    async def _read(self, job: Job, block: Block, timeout_ns: int) -> bytes | None:
+        """The data of one block, None if the device refuses it for now. Raises NoAnswer."""
+        unit = job.unit
+        try:
+            try:
+                data = await self.link.ask(block.request, timeout_ns, unit.pause_ns)
+            except Guarded as guard:
+                data = await self._around(block, guard, timeout_ns, unit.pause_ns)
+        except Refused as refusal:
+            return await self._refused(job, block, refusal.code, timeout_ns)
+        self.counters.polls += 1
+        return data
+
+    async def _around(self, block: Block, guard: Guarded, timeout_ns: int, pause_ns: int) -> bytes:
+        """Read a guarded block by two requests of shapes that no late answer has, or wait for a short guard."""
+        self.counters.guarded += 1
+        for cut in block.shapes():
+            first, second = block.halves(cut)
+            if first.data == second.data or block.request.data in (first.data, second.data):
+                continue
+            try:
+                head = await self.link.ask(first, timeout_ns, pause_ns)
+                return head + await self.link.ask(second, timeout_ns, pause_ns)
+            except Guarded:
+                continue
+        if guard.until_ns - self.clock.monotonic_ns() > GUARD_WAIT_NS:
+            raise guard
+        await self.clock.sleep_until(guard.until_ns)
+        return await self.link.ask(block.request, timeout_ns, pause_ns)
+
+    async def _refused(self, job: Job, block: Block, code: int, timeout_ns: int) -> None:
+        """The device answered with an exception: about the addresses, then find out which ones; or about itself."""
+        self.counters.exceptions += 1
+        if code in BEYOND_GATEWAY:
+            raise NoAnswer(f"exception {code}: the gateway does not reach the unit")
+        if code not in NO_SUCH:
+            return
+        refused: set[int] = set()
+        for number in block.points:
+            single = job.single(number)
+            try:
+                await self.link.ask(single.request, timeout_ns, job.unit.pause_ns)
+            except Refused as refusal:
+                if refusal.code not in NO_SUCH:
+                    return  # the device is busy or failing: nothing to be learned now
+                refused.add(number)
+        job.narrow(block, refused)
+
+    def _failed(self, job: Job, error: NoAnswer, answered: bool) -> None:
+        """A cycle without an answer; held back by ourselves it says nothing about the unit."""
+        self.counters.timeouts += 1
+        if isinstance(error, Guarded):
+            return
+        breaker = job.unit.breaker
+        was_open = breaker.open
+        breaker.failed(self.clock.monotonic_ns())
+        if breaker.open and not was_open:
+            log.warning("%s (unit %d) does not answer: %s", job.device.name, job.unit.number, error)
+            for other in job.unit.jobs:
+                if other is not job and not other.silent:
+                    self._tell(other, other.blocks, [], [(one, NEVER) for one in other.blocks], said=False)
+
+    def _tell(
+        self, job: Job, blocks: Sequence[Block], parts: list[bytes], missing: list[tuple[Block, int]], said: bool
+    ) -> None:
+        """Emit what was read; a frame without any value only where that was not `said` before."""
+        if job.layout is None:
+            return
+        nothing = len(missing) == len(blocks) and bool(blocks)
+        if nothing and said:
+            return
+        job.silent = nothing
+        parts += [bytes(one.request.data) for one in blocks[len(parts) :]]
+        payload = parts[0] if len(parts) == 1 else b"".join(parts)
+        values, codes = job.decoder.decode(payload, missing)
+        now = self.clock.monotonic_ns()
+        news = self._news(job, payload, now) if job.strings and not missing else ()
+        self.emit(Frame(job.layout, now, now, values, codes, news))
+
+    def _news(self, job: Job, payload: bytes, now: int) -> list[tuple[str, str]]:
+        """Strings that changed, or were not told for long."""
+        news = []
+        for name, text in texts(job.specs, job.blocks, payload):
+            known, since = job.told.get(name, (None, -TEXT_AGAIN_NS))
+            if text != known or now - since >= TEXT_AGAIN_NS:
+                job.told[name] = text, now
+                news.append((name, text))
+        return news
