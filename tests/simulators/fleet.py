@@ -25,6 +25,7 @@ from protos.clock import Anchor
 from protos.link import HEARTBEAT_MS, PROTOCOL, SERVER_NAME
 
 BOOT = bytes(range(16))
+OFFSET_NS = 1_800_000_000_000_000_000  # UTC - monotonic: the same bytes come of the same arguments
 CHANNEL = (("grpc.ssl_target_name_override", SERVER_NAME), ("grpc.use_local_subchannel_pool", 1))
 
 
@@ -46,7 +47,7 @@ def blob(gateway: str, sequence: int, rows: int = 20, points: int = 100, epoch: 
     values = np.round(base + noise.normal(0, 0.3, (rows, points)).cumsum(axis=0), 1)
     names = tuple(f"p{number}" for number in range(points))
     block = Block("meter", names, times, times, values, np.zeros((rows, points), dtype=np.uint8))
-    anchor = Anchor(BOOT, time.time_ns() - time.monotonic_ns(), 1_000_000, "ntp")
+    anchor = Anchor(BOOT, OFFSET_NS, 1_000_000, "ntp")
     return encode(Batch(Key(gateway, epoch, sequence), Priority.TELEMETRY, anchor, (block,)))
 
 
