@@ -12,6 +12,7 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is edge_agent
     "logs": "the newest lines of its log",
     "check": "check a gateway's file and say every fault at once",
     "devices": "the kinds of devices that are known",
+    "scan": "find Modbus units on a line and suggest their profiles",
     "simulate": "play devices of any profile on real Modbus or MQTT",
 }
 

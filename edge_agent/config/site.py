@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from edge_agent.config.document import read_toml
@@ -215,11 +216,15 @@ def check_address(text: str, at: Place) -> None:
         if not path.startswith("/"):
             at.fault("names no serial port", "as rtu:///dev/ttyUSB0?baud=9600&parity=N (three slashes)", text)
     else:
-        host, _, port = path.rpartition(":") if not path.endswith("]") else (path, "", "")
-        if port and (not port.isdigit() or not 1 <= int(port) <= 65535):
+        try:
+            parts = urlsplit(f"{scheme}://{path}")
+            if parts.port == 0:
+                raise ValueError("0 is no port")
+        except ValueError:  # urlsplit's words for ports above 65535 and ports that are no number
             at.fault("has no valid port", "ports are 1 to 65535", text)
-        if not (host or path):
-            at.fault("names no host", f"as {scheme}://192.0.2.10:502", text)
+        else:
+            if not parts.hostname:
+                at.fault("names no host", f"as {scheme}://192.0.2.10:502", text)
     for setting in query.split("&") if query else ():
         name, equals, value = setting.partition("=")
         check_setting(name, value if equals else "", at, text)

@@ -121,6 +121,8 @@ password_file = "missing"
         (("baud=9600", "baud=123"), "has baud = 123"),
         (("parity=E", "speed=1"), "has the unknown setting speed"),
         (("tcp://192.0.2.7:502", "tcp://192.0.2.7:0"), "has no valid port"),
+        (("tcp://192.0.2.7:502", "tcp://:502"), "names no host"),
+        (("tcp://192.0.2.7:502", "tcp://192.0.2.7:x"), "has no valid port"),
         (("tcp://192.0.2.7:502", "tcp://me:geheim@192.0.2.7"), "holds a secret"),
         (('connection = "cabinet"', 'connection = "cellar"'), "is no broker of this file"),
         (('name = "noise"', 'name = "feeder"'), "is there twice"),
@@ -140,6 +142,12 @@ def test_each_fault(tmp_path: Path, change: tuple[str, str], wrong: str) -> None
     faults = faults_of(tmp_path, GOOD.replace(*change))
     assert any(wrong in fault for fault in faults), faults
     assert not any("geheim" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("address", ["tcp://192.0.2.7", "tls://meter.example.org", "tcp://[2001:db8::7]:502"])
+def test_addresses(tmp_path: Path, address: str) -> None:
+    (tmp_path / "site.toml").write_text(GOOD.replace("tcp://192.0.2.7:502", address))
+    assert load(tmp_path / "site.toml").devices[0].connection == address
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

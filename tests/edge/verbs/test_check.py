@@ -1,0 +1,64 @@
+"""`edge-agent check` and `edge-agent devices`: exit codes, and what they print."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge_agent.cli import main
+
+GOOD = """\
+[gateway]
+id = "north-1"
+district = "north"
+
+[[device]]
+name = "level"
+profile = "danfoss-vlt-fc"
+connection = "tcp://192.0.2.7"
+"""
+
+
+def test_a_good_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(GOOD)
+    assert main(["check", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert "this gateway works alone" in printed
+    assert "level/mav: still to be confirmed: 0x4000" in printed
+
+
+def test_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(GOOD.replace('id = "north-1"', "id = 1").replace("tcp://", "udp://"))
+    assert main(["check", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert f"{file}:2: gateway.id = 1: must be text" in told
+    assert f"{file}:8: device[0].connection" in told
+    assert main(["check", str(file), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [fault["line"] for fault in found["faults"]] == ["2", "8"]
+
+
+def test_a_new_profile_in_ten_minutes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The blank that `devices new` prints is right, and its faults are told as those of any profile."""
+    assert main(["devices", "new", "my-meter"]) == 0
+    blank = capsys.readouterr().out
+    (tmp_path / "my-meter.toml").write_text(blank)
+    assert main(["check", str(tmp_path / "my-meter.toml")]) == 0
+    (tmp_path / "my-meter.toml").write_text(blank.replace('"kW"', '"kV"'))
+    assert main(["check", str(tmp_path / "my-meter.toml")]) == 1
+    assert 'points[0].unit = "kV"' in capsys.readouterr().err
+    (tmp_path / "my-meter.toml").write_text(blank)
+    assert main(["devices", "show", "my-meter", "--profiles", str(tmp_path)]) == 0
+    assert "active_power, kW" in capsys.readouterr().out
+
+
+def test_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["devices", "list", "water", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "abb-aquamaster-3" in [one["id"] for one in found]
+    assert main(["devices", "show", "sunspec-inverter", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["points"][0]["name"] == "sunspec_id"
+    assert main(["devices", "show", "sunspec"]) == 1
+    assert "did you mean sunspec-inverter" in capsys.readouterr().err
