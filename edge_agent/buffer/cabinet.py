@@ -36,7 +36,7 @@ T = TypeVar("T")
 DATABASE, EPOCH, BALLAST, LOCK = "buffer.sqlite", "buffer.epoch", "buffer.ballast", "buffer.lock"
 ATTEMPTS = 4  # of one append on a full disk, each making more room
 MARGIN = 64 << 10  # of the file's own size that stays free on a full disk: pages that a tree may need beside the rows
-STEP = 256 << 10  # freed at the first attempt on a full disk; doubled at each further one
+STEP = 256 << 10  # more to free at each further attempt on a full disk
 FAULTS_MAX = 3  # times that one operation may find damage before it is given up
 DISK_FULL, DISK_ERROR, NO_ROOM, UNFIT = "disk_full", "disk_error", "buffer_full", "unfit"
 DROPPED = (DISK_FULL, DISK_ERROR, NO_ROOM, UNFIT)  # why readings are
@@ -225,7 +225,7 @@ class Cabinet:
                 number, dropped = self.store.append(fresh, now, self._ceiling, why, extra)
             except apsw.FullError:
                 self._disk_full()
-                extra, why = STEP << attempt, DISK_FULL
+                extra, why = STEP * attempt, DISK_FULL  # first the room inside the file, then more and more
             else:
                 if dropped:
                     log.warning("buffer: %d readings dropped: %s", dropped, why)

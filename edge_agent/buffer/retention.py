@@ -50,28 +50,39 @@ class Retention:
 
     def excess(self, used: int, incoming: int, ceiling: int | None) -> int:
         """Bytes to free before `incoming` bytes fit; 0 when they do. `ceiling`: what the full disk allows."""
-        most = self.max_bytes if ceiling is None else min(self.max_bytes, ceiling)
-        over = used + int(incoming * OVERHEAD) - most
-        return max(over + most // SLACK, over + SLACK_BYTES) if over > 0 else 0
+        return max(0, used + int(incoming * OVERHEAD) - self.most(ceiling))
 
-    def victims(self, shelf: Shelf, bytes_to_free: int, incoming: Priority) -> list[Row]:
-        """Rows to drop, in order, until so many bytes are free or nothing of the incoming class or below is left."""
+    def most(self, ceiling: int | None) -> int:
+        return self.max_bytes if ceiling is None else min(self.max_bytes, ceiling)
+
+    def slack(self, ceiling: int | None) -> int:
+        """Bytes to free beyond that in the same go, where they are of no higher class."""
+        return max(self.most(ceiling) // SLACK, SLACK_BYTES)
+
+    def victims(self, shelf: Shelf, need: int, slack: int, incoming: Priority) -> list[Row]:
+        """Rows to drop, in order, until `need` bytes are free; `slack` more as long as no higher class must go for it.
+
+        Fewer when nothing of the incoming class or below is left.
+        """
         chosen: dict[int, Row] = {}
         free = 0
-        for row in self._order(shelf, incoming):
-            if free >= bytes_to_free:
+        for rows in self._order(shelf, incoming):
+            if free >= need and chosen:
                 break
-            if row.number not in chosen:
-                chosen[row.number] = row
-                free += row.size
+            for row in rows:
+                if free >= need + slack:
+                    return list(chosen.values())
+                if row.number not in chosen:
+                    chosen[row.number] = row
+                    free += row.size
         return list(chosen.values())
 
-    def _order(self, shelf: Shelf, incoming: Priority) -> Iterator[Row]:
-        yield from shelf.settled()
-        yield from shelf.acked()
+    def _order(self, shelf: Shelf, incoming: Priority) -> Iterator[Iterable[Row]]:
+        yield shelf.settled()
+        yield shelf.acked()
         for priority in Priority:
             if priority <= incoming:
-                yield from shelf.waiting(priority)
+                yield shelf.waiting(priority)
 
     def expired(self, settled: Iterable[Row], now_utc_ns: int) -> list[Row]:
         """Of settled rows, oldest first, those that are too old; order decides where a time was not known."""

@@ -92,7 +92,8 @@ class Store:
     def _make_room(self, draft: Account, row: Row, ceiling: int | None, why: str, extra: int) -> bool:
         """Drop what must go for `row`; False when only higher classes are left and the row itself must go."""
         while excess := self.retention.excess(self.database.used(), row.size, ceiling) + extra:
-            victims = self.retention.victims(self._shelf(draft), excess, Priority(row.priority))
+            slack = self.retention.slack(ceiling)
+            victims = self.retention.victims(self._shelf(draft), excess, slack, Priority(row.priority))
             if not victims:
                 return False
             for victim in victims:
