@@ -15,7 +15,7 @@ from aggregator.stores import StoreError, sqlite
 from aggregator.stores.history import Damage, DamagedPart, Layout, Window
 from aggregator.stores.history import state as states
 from aggregator.stores.history.archive import day_names
-from aggregator.stores.history.day import SUFFIX, crc_of, layout_ids
+from aggregator.stores.history.day import SUFFIX, crc_of
 from aggregator.stores.history.pieces import IMPOSSIBLE
 from aggregator.stores.history.reading import EVER, HOUR, DayReader, Table
 from aggregator.stores.history.segment import Press
@@ -181,7 +181,7 @@ def table_faults(reader: DayReader, table: Table) -> Iterator[Damage]:
 
 def incomplete(reader: DayReader) -> Iterator[Damage]:
     """Axes that lack a column, and columns that lack their axis."""
-    layouts = {number: layout for layout, number in layout_ids(reader.connection).items()}
+    layouts = {number: layout for layout, number in reader.layouts().items()}
     query = (
         "SELECT layout, hour, number, (SELECT count(*) FROM segment WHERE segment.layout = axis.layout AND"
         " segment.hour = axis.hour AND segment.number = axis.number) FROM axis"

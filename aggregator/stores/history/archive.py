@@ -1,11 +1,12 @@
 """All days together, read-only: what a question about history is put to."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TypeVar
 
+import apsw
 import numpy as np
 import numpy.typing as npt
 
@@ -26,11 +27,12 @@ from aggregator.stores.history import (
     empty,
 )
 from aggregator.stores.history import state as states
-from aggregator.stores.history.day import SUFFIX, layout_ids
+from aggregator.stores.history.day import SUFFIX
 from aggregator.stores.history.pieces import IMPOSSIBLE
 from aggregator.stores.history.reading import DayReader, Table, Tally
 from aggregator.stores.history.segment import Press
 
+T = TypeVar("T")
 EPOCH = date(1970, 1, 1)
 OPEN_MAX = 40  # day files kept open: a month and some
 
@@ -54,17 +56,17 @@ class Archive:
 
     @property
     def checkpoint(self) -> int:
-        return states.checkpoint(self._state)
+        return self._of_state(states.checkpoint)
 
     def days(self) -> list[str]:
         """Names of the day files, ascending."""
         return day_names(self.directory)
 
     def latest(self) -> list[Newest]:
-        return list(states.rows(self._state))
+        return self._of_state(lambda state: list(states.rows(state)))
 
     def latest_words(self) -> list[tuple[str, str, str, int, int, int, int, int, str]]:
-        return list(states.words(self._state))
+        return self._of_state(lambda state: list(states.words(state)))
 
     def points(self) -> list[PointName]:
         """Every point that ever had a reading, ascending."""
@@ -73,30 +75,30 @@ class Archive:
 
     def scan(self, point: PointName, window: Window, cursors: Cursors | None = None) -> Readings:
         """The readings of `point` in `window`. `cursors`, when given, is filled with what each day was asked at."""
-        found: list[Readings] = []
-        for reader in self._readers(window):
-            with self._asking(reader, cursors):
-                for table in reader.tables(point, window):
-                    rows = in_window(table, window)
-                    if len(rows):
-                        found.append(self._readings(reader, table, rows, window))
-        return joined(point, found, window)
+
+        def ask(reader: DayReader) -> Iterator[Readings]:
+            for table in reader.tables(point, window):
+                rows = in_window(table, window)
+                if len(rows):
+                    yield self._readings(reader, table, rows, window)
+
+        return joined(point, list(self._each(window, cursors, ask)), window)
 
     def words(
         self, point: PointName | None, window: Window, cursors: Cursors | None = None
     ) -> list[tuple[Words, Origin]]:
         """Strings, with the batch that brought each."""
-        found = []
-        for reader in self._readers(window):
-            with self._asking(reader, cursors):
-                texts = list(reader.words(point, window))
-                positions = [one.position for one in texts]
-                origins = reader.origins(min(positions), max(positions)) if positions else {}
-                for one in texts:
-                    origin = origins.get(one.position)
-                    if origin and (window.as_of_ns is None or origin.arrived_ns <= window.as_of_ns):
-                        found.append((one, origin))
-        return found
+
+        def ask(reader: DayReader) -> Iterator[tuple[Words, Origin]]:
+            texts = list(reader.words(point, window))
+            positions = [one.position for one in texts]
+            origins = reader.origins(min(positions), max(positions)) if positions else {}
+            for one in texts:
+                origin = origins.get(one.position)
+                if origin and (window.as_of_ns is None or origin.arrived_ns <= window.as_of_ns):
+                    yield one, origin
+
+        return list(self._each(window, cursors, ask))
 
     def rollups(self, point: PointName, window: Window, cursors: Cursors | None = None) -> Rollups:
         """Of the hours wholly inside the window. `as_of_ns` must be None: rollups know the present only."""
@@ -106,31 +108,32 @@ class Archive:
 
     def tallies(self, point: PointName, window: Window, cursors: Cursors | None = None) -> list[Tally]:
         """What the rollups of `window` are made of."""
-        found: list[Tally] = []
-        for reader in self._readers(window):
-            if not reader.name.endswith(IMPOSSIBLE):
-                with self._asking(reader, cursors):
-                    found.extend(reader.tallies(point, window))
-        return found
+
+        def ask(reader: DayReader) -> Iterator[Tally]:
+            return iter(()) if reader.name.endswith(IMPOSSIBLE) else reader.tallies(point, window)
+
+        return list(self._each(window, cursors, ask))
 
     def sheets(
         self, window: Window, wanted: Callable[[PointName], bool] | None = None, cursors: Cursors | None = None
     ) -> Iterator[tuple[Table, dict[int, Origin]]]:
         """Everything in `window` of the points `wanted`, in tables of one layout and hour, with their batches."""
-        for reader in self._readers(window):
-            with self._asking(reader, cursors):
-                columns = None
-                if wanted is not None:
-                    columns = {layout: chosen(layout, wanted) for layout in layout_ids(reader.connection)}
-                for table in reader.sheets(window, columns):
-                    origins = reader.origins(int(table.batches.min()), int(table.batches.max()))
-                    known, _, _, arrived = key_columns(origins, table.positions)
-                    if window.as_of_ns is not None:
-                        known = known & (arrived <= window.as_of_ns)
-                    rows = in_window(table, window)
-                    rows = rows[known[rows]]
-                    if len(rows):
-                        yield cut(table, rows), origins
+
+        def ask(reader: DayReader) -> Iterator[tuple[Table, dict[int, Origin]]]:
+            columns = None
+            if wanted is not None:
+                columns = {layout: chosen(layout, wanted) for layout in reader.layouts()}
+            for table in reader.sheets(window, columns):
+                origins = reader.origins(int(table.batches.min()), int(table.batches.max()))
+                known, _, _, arrived = key_columns(origins, table.positions)
+                if window.as_of_ns is not None:
+                    known = known & (arrived <= window.as_of_ns)
+                rows = in_window(table, window)
+                rows = rows[known[rows]]
+                if len(rows):
+                    yield cut(table, rows), origins
+
+        yield from self._each(window, cursors, ask)
 
     def close(self) -> None:
         for _, reader in self._open.values():
@@ -140,6 +143,13 @@ class Archive:
 
     def origins(self, day: str, first: int, last: int) -> dict[int, Origin]:
         return self._reader(day).origins(first, last)
+
+    def _of_state(self, ask: Callable[[apsw.Connection], T]) -> T:
+        try:
+            return ask(self._state)
+        except (apsw.Error, UnicodeDecodeError) as error:
+            path = self.directory / states.NAME
+            raise HistoryError(f"{path}: cannot be read: {error}; it is found again when the server starts") from error
 
     def _readers(self, window: Window) -> Iterator[DayReader]:
         """Of the days that can have something in the window, ascending; a day that cannot be opened is damage."""
@@ -162,19 +172,19 @@ class Archive:
             self._open[name] = (inode, DayReader(path, self._press, self._vfs))
         return self._open[name][1]
 
-    @contextmanager
-    def _asking(self, reader: DayReader, cursors: Cursors | None) -> Iterator[None]:
-        """A snapshot of the day; what it finds damaged, up to the whole file, is listed rather than raised."""
-        try:
-            with reader.snapshot() as marks:
-                if cursors is not None:
-                    cursors[reader.name] = marks["cursor"]
-                yield
-        except HistoryError as error:
-            self.damage.append(Damage(str(reader.path), "the whole file", str(error)))
-        finally:
-            self.damage.extend(reader.damage)
-            reader.damage.clear()
+    def _each(self, window: Window, cursors: Cursors | None, ask: Callable[[DayReader], Iterator[T]]) -> Iterator[T]:
+        """What `ask` finds in each day, from one snapshot of it; damage, up to a whole file, is listed, not raised."""
+        for reader in self._readers(window):
+            try:
+                with reader.snapshot() as marks:
+                    if cursors is not None:
+                        cursors[reader.name] = marks["cursor"]
+                    yield from ask(reader)
+            except HistoryError as error:
+                self.damage.append(Damage(str(reader.path), "the whole file", str(error)))
+            finally:
+                self.damage.extend(reader.damage)
+                reader.damage.clear()
 
     def _readings(self, reader: DayReader, table: Table, rows: Ints, window: Window) -> Readings:
         """One table's rows as readings, less those that had not arrived by `as_of_ns`."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from aggregator.stores import sqlite
 from aggregator.stores.history import Codes, DamagedPart, Floats
-from aggregator.stores.history.day import Day, Place, axis_identity, part_identity, segment_identity
+from aggregator.stores.history.day import Day, Place, axis_identity, members, part_identity, segment_identity
 from aggregator.stores.history.segment import (
     Axis,
     decode_axis,
@@ -113,8 +113,7 @@ def segments(day: Day, place: Place, axis: Axis, values: Floats, codes: Codes) -
     """The rows of the table `segment` of one axis."""
     layout, hour, number, rows = place[:4]
     rollup = roll_up(axis.source_ns, values, codes)
-    points = dict(day.connection.execute("SELECT place, point FROM member WHERE layout = ?", (layout,)))
-    for column, point in points.items():
+    for column, point in enumerate(members(day.connection, layout)):
         usable, last_ns = int(rollup.usable[column]), int(rollup.last_ns[column])
         numbers = [float(one[column]) for one in (rollup.low, rollup.high, rollup.mean, rollup.last)]
         identity = segment_identity(point, layout, hour, number, rows, usable, numbers, last_ns)
@@ -155,7 +154,6 @@ def load_set(day: Day, layout: int, hour: int, number: int) -> Loaded | None:
             columns.append(decode_segment(day.press, identity, data))
     except DamagedPart:
         return None
-    members = day.connection.execute("SELECT count(*) FROM member WHERE layout = ?", (layout,)).get
-    if len(columns) != int(members):
+    if [row[1] for row in rows] != members(day.connection, layout):
         return None
     return place, axis, np.stack([v for v, _ in columns]), np.stack([c for _, c in columns])

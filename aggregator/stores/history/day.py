@@ -13,7 +13,7 @@ import apsw
 import numpy as np
 
 from aggregator.stores import sqlite
-from aggregator.stores.history import HistoryError, Intake, Layout, Origin, Piece, PointName, Words
+from aggregator.stores.history import DamagedPart, HistoryError, Intake, Layout, Origin, Piece, PointName, Words
 from aggregator.stores.history.segment import Axis, Press, encode_part
 
 SUFFIX = ".sqlite"
@@ -22,12 +22,12 @@ SCHEMA = (
     CREATE TABLE mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE point (
         id INTEGER PRIMARY KEY, gateway TEXT NOT NULL, device TEXT NOT NULL, name TEXT NOT NULL,
-        UNIQUE (gateway, device, name)) STRICT;
+        crc INTEGER NOT NULL, UNIQUE (gateway, device, name)) STRICT;
     CREATE TABLE layout (
         id INTEGER PRIMARY KEY, gateway TEXT NOT NULL, device TEXT NOT NULL, points TEXT NOT NULL,
-        UNIQUE (gateway, device, points)) STRICT;
+        crc INTEGER NOT NULL, UNIQUE (gateway, device, points)) STRICT;
     CREATE TABLE member (
-        point INTEGER NOT NULL, layout INTEGER NOT NULL, place INTEGER NOT NULL,
+        point INTEGER NOT NULL, layout INTEGER NOT NULL, place INTEGER NOT NULL, crc INTEGER NOT NULL,
         PRIMARY KEY (point, layout)) STRICT, WITHOUT ROWID;
     CREATE TABLE batch (
         position INTEGER PRIMARY KEY, gateway TEXT NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL,
@@ -83,13 +83,40 @@ def crc_of(*values: object) -> int:
 
 
 def point_ids(connection: apsw.Connection) -> dict[PointName, int]:
-    rows = connection.execute("SELECT gateway, device, name, id FROM point")
-    return {PointName(gateway, device, name): number for gateway, device, name, number in rows}
+    """Raises DamagedPart."""
+    found = {}
+    for number, gateway, device, name, crc in connection.execute("SELECT id, gateway, device, name, crc FROM point"):
+        genuine(crc, "point", number, gateway, device, name)
+        found[PointName(gateway, device, name)] = number
+    return found
 
 
 def layout_ids(connection: apsw.Connection) -> dict[Layout, int]:
-    rows = connection.execute("SELECT gateway, device, points, id FROM layout")
-    return {Layout(gateway, device, tuple(json.loads(points))): number for gateway, device, points, number in rows}
+    """Raises DamagedPart."""
+    found = {}
+    for number, gateway, device, points, crc in connection.execute(
+        "SELECT id, gateway, device, points, crc FROM layout"
+    ):
+        genuine(crc, "layout", number, gateway, device, points)
+        found[Layout(gateway, device, tuple(json.loads(points)))] = number
+    return found
+
+
+def members(connection: apsw.Connection, layout: int) -> list[int]:
+    """The points of a layout, by column. Raises DamagedPart."""
+    found = {}
+    for *row, crc in connection.execute("SELECT point, layout, place, crc FROM member WHERE layout = ?", (layout,)):
+        genuine(crc, "member", *row)
+        found[row[2]] = row[0]
+    if sorted(found) != list(range(len(found))):
+        raise DamagedPart(f"layout {layout}: columns {sorted(found)}")
+    return [found[place] for place in range(len(found))]
+
+
+def genuine(crc: int, *values: object) -> None:
+    """Raises DamagedPart when the values are not those that `crc` was made of."""
+    if crc != crc_of(*values):
+        raise DamagedPart(f"{values}: checksum does not match")
 
 
 def marks(connection: apsw.Connection, path: Path | str) -> dict[str, int]:
@@ -113,6 +140,8 @@ class Day:
         self.marks = marks(self.connection, path)
         self._points = point_ids(self.connection)
         self._layouts = layout_ids(self.connection)
+        for number in self._layouts.values():
+            members(self.connection, number)  # a damaged one shows here, not when it misplaces a value
         self.touched: set[tuple[str, int, int]] = set()  # (day, layout, hour) that the last `put` wrote parts of
 
     @property
@@ -201,16 +230,17 @@ class Day:
 
     def _point(self, point: PointName) -> int:
         if point not in self._points:
-            self.connection.execute("INSERT INTO point (gateway, device, name) VALUES (?, ?, ?)", point)
-            self._points[point] = self.connection.last_insert_rowid()
+            number = self._points[point] = 1 + max(self._points.values(), default=0)
+            crc = crc_of("point", number, *point)
+            self.connection.execute("INSERT INTO point VALUES (?, ?, ?, ?, ?)", (number, *point, crc))
         return self._points[point]
 
     def _layout(self, layout: Layout) -> int:
         if layout not in self._layouts:
-            words = (layout.gateway, layout.device, json.dumps(layout.points))
-            self.connection.execute("INSERT INTO layout (gateway, device, points) VALUES (?, ?, ?)", words)
-            number = self._layouts[layout] = self.connection.last_insert_rowid()
+            number = self._layouts[layout] = 1 + max(self._layouts.values(), default=0)
+            row = (number, layout.gateway, layout.device, json.dumps(layout.points))
+            self.connection.execute("INSERT INTO layout VALUES (?, ?, ?, ?, ?)", (*row, crc_of("layout", *row)))
             for place, name in enumerate(layout.points):
-                point = self._point(PointName(layout.gateway, layout.device, name))
-                self.connection.execute("INSERT OR IGNORE INTO member VALUES (?, ?, ?)", (point, number, place))
+                member = (self._point(PointName(layout.gateway, layout.device, name)), number, place)
+                self.connection.execute("INSERT INTO member VALUES (?, ?, ?, ?)", (*member, crc_of("member", *member)))
         return self._layouts[layout]

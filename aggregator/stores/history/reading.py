@@ -3,6 +3,7 @@
 Every question is answered from one read transaction, together with the cursor up to which the day has everything.
 """
 
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,9 +31,10 @@ from aggregator.stores.history import (
 from aggregator.stores.history.day import (
     Place,
     axis_identity,
-    crc_of,
+    genuine,
     layout_ids,
     marks,
+    members,
     part_identity,
     segment_identity,
 )
@@ -45,7 +47,7 @@ SEGMENTS = """
     WHERE point = ? AND hour BETWEEN ? AND ? AND axis.last_ns >= ? AND axis.first_ns < ? AND axis.first_arrival_ns <= ?
     ORDER BY hour, layout, number"""
 PARTS = """
-    SELECT layout, hour, number, rows, first_ns, last_ns, first_arrival_ns, last_arrival_ns, place, blob
+    SELECT layout, hour, number, rows, first_ns, last_ns, first_arrival_ns, last_arrival_ns, place, crc, blob
     FROM member JOIN part USING (layout)
     WHERE point = ? AND hour BETWEEN ? AND ? AND last_ns >= ? AND first_ns < ? AND first_arrival_ns <= ?
     ORDER BY hour, layout, number"""
@@ -57,15 +59,18 @@ SHEETS = """
     WHERE hour BETWEEN ?1 AND ?2 AND last_ns >= ?3 AND first_ns < ?4 AND first_arrival_ns <= ?5
     ORDER BY 3, 2, 1, 4"""
 SHEET = """
-    SELECT place, point, rows, usable, low, high, mean, last, last_ns, blob
-    FROM segment JOIN member USING (point, layout)
+    SELECT point, rows, usable, low, high, mean, last, last_ns, blob FROM segment
     WHERE hour = ? AND layout = ? AND number = ?"""
 TALLIES = """
     SELECT layout, hour, number, rows, usable, low, high, mean, last, last_ns, blob FROM segment
     WHERE point = ? AND hour BETWEEN ? AND ?"""
-POINT = "SELECT id FROM point WHERE gateway = ? AND device = ? AND name = ?"
+POINT = "SELECT id, crc FROM point WHERE gateway = ? AND device = ? AND name = ?"
+NOBODY = Layout("", "", ())
 EVER = np.iinfo(np.int64).max
 HOUR = 3_600_000_000_000
+
+# A flipped bit in a row's head makes an integer a float, a blob or nothing: it shows when the row is taken apart.
+MANGLED = (DamagedPart, struct.error, TypeError, ValueError, OverflowError)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -124,12 +129,12 @@ class DayReader:
             finally:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
-        except apsw.Error as error:
+        except (apsw.Error, UnicodeDecodeError) as error:
             raise HistoryError(f"{self.path}: cannot be read: {error}; `aggregator replay` rebuilds the day") from error
 
     def tables(self, point: PointName, window: Window) -> Iterator[Table]:
         """What there is of one point: segments, then parts; not yet cut to the window's ends."""
-        number = self.connection.execute(POINT, point).get
+        number = self._number(point)
         if number is None:
             return
         bounds = (window.first_ns, window.until_ns, EVER if window.as_of_ns is None else window.as_of_ns)
@@ -144,9 +149,10 @@ class DayReader:
                 if len(values) != len(axis.source_ns):
                     raise DamagedPart("segment: other rows than its axis")
                 yield table(point.gateway, point.device, (point.name,), axis, values[None], codes[None])
-        for *row, column, blob in self.connection.execute(PARTS, (number, *hours, *bounds)):
+        for *row, column, crc, blob in self.connection.execute(PARTS, (number, *hours, *bounds)):
             place = tuple(row)
             with self._guard(f"part {place[2]} of layout {place[0]} hour {place[1]}"):
+                genuine(crc, "member", number, place[0], column)
                 axis, values, codes = decode_part(self.press, part_identity(place), blob)
                 one = slice(column, column + 1)
                 yield table(point.gateway, point.device, (point.name,), axis, values[one], codes[one])
@@ -154,11 +160,11 @@ class DayReader:
     def sheets(self, window: Window, wanted: Mapping[Layout, tuple[int, ...]] | None) -> Iterator[Table]:
         """Whole layouts, hour by hour: what export and a district's view read. `wanted`: columns of each layout."""
         bounds = (window.first_ns, window.until_ns, EVER if window.as_of_ns is None else window.as_of_ns)
-        layouts = {number: layout for layout, number in layout_ids(self.connection).items()}
+        layouts = {number: layout for layout, number in self.layouts().items()}
         hours = self._hours(window)
         for is_part, *row, blob in self.connection.execute(SHEETS, (*hours, *bounds)):
             place: Place = tuple(row)
-            layout = layouts[place[0]]
+            layout = layouts.get(place[0], NOBODY)
             columns = tuple(range(len(layout.points))) if wanted is None else wanted.get(layout, ())
             if not columns:
                 continue
@@ -176,16 +182,17 @@ class DayReader:
         with self._guard(where):
             axis = decode_axis(self.press, axis_identity(place), blob)
             names, values, codes = [], [], []
+            at = {point: column for column, point in enumerate(members(self.connection, place[0]))}
             key = (place[1], place[0], place[2])
-            for column, point, rows, usable, *numbers, last_ns, data in self.connection.execute(SHEET, key):
-                if column not in columns:
+            for point, rows, usable, *numbers, last_ns, data in self.connection.execute(SHEET, key):
+                if at.get(point) not in columns:
                     continue
                 with self._guard(f"point {point} of {where}"):
                     identity = segment_identity(point, *place[:3], rows, usable, numbers, last_ns)
                     one, code = decode_segment(self.press, identity, data)
                     if len(one) != len(axis.source_ns):
                         raise DamagedPart("segment: other rows than its axis")
-                    names.append(layout.points[column])
+                    names.append(layout.points[at[point]])
                     values.append(one)
                     codes.append(code)
             if names:
@@ -193,7 +200,7 @@ class DayReader:
 
     def tallies(self, point: PointName, window: Window) -> Iterator[Tally]:
         """Of the hours that lie wholly in the window; `as_of_ns` is not regarded."""
-        number = self.connection.execute(POINT, point).get
+        number = self._number(point)
         if number is None:
             return
         hours = (-(-window.first_ns // HOUR), window.until_ns // HOUR - 1)
@@ -205,30 +212,31 @@ class DayReader:
                 check("segment", identity, blob)
                 low, high, mean, last = (np.nan if one is None else one for one in numbers)
                 yield Tally(hour, rows, usable, low, high, mean, last, last_ns)
-        for *row, column, blob in self.connection.execute(PARTS, (number, *hours, -EVER, EVER, EVER)):
+        for *row, column, crc, blob in self.connection.execute(PARTS, (number, *hours, -EVER, EVER, EVER)):
             place: Place = tuple(row)
             with self._guard(f"part {place[2]} of layout {place[0]} hour {place[1]}"):
+                genuine(crc, "member", number, place[0], column)
                 axis, values, codes = decode_part(self.press, part_identity(place), blob)
                 yield tally(place[1], axis.source_ns, values[column], codes[column])
 
     def words(self, point: PointName | None, window: Window) -> Iterator[Words]:
         """Strings of one point, or of all, by point and time."""
         query = (
-            "SELECT gateway, device, name, point, source_ns, receive_ns, position, code, value, crc FROM words"
-            " JOIN point ON point.id = point WHERE source_ns >= ? AND source_ns < ?"
+            "SELECT gateway, device, name, point.crc, point, source_ns, receive_ns, position, code, value, words.crc"
+            " FROM words JOIN point ON point.id = point WHERE source_ns >= ? AND source_ns < ?"
         )
         values: tuple[object, ...] = (window.first_ns, window.until_ns)
         if point is not None:
             query += " AND gateway = ? AND device = ? AND name = ?"
             values += tuple(point)
-        for gateway, device, name, *row, crc in self.connection.execute(
+        for gateway, device, name, point_crc, *row, crc in self.connection.execute(
             query + " ORDER BY point, source_ns, position",
             values,
         ):
             number, source, receive, position, code, value = row
             with self._guard(f"string of point {number} at {source}"):
-                if crc != crc_of(*row):
-                    raise DamagedPart("string: checksum does not match")
+                genuine(point_crc, "point", number, gateway, device, name)
+                genuine(crc, *row)
                 slot = Slot(self.name, source // HOUR)
                 yield Words(slot, PointName(gateway, device, name), position, source, receive, code, value)
 
@@ -240,13 +248,27 @@ class DayReader:
             (first, last),
         ):
             with self._guard(f"batch {row[0]}"):
-                if crc != crc_of(*row):
-                    raise DamagedPart("batch: checksum does not match")
+                genuine(crc, *row)
                 found[row[0]] = Origin(*row)
         return found
 
+    def layouts(self) -> dict[Layout, int]:
+        """The layouts of the day; none when any of them is damaged."""
+        with self._guard("layouts"):
+            return layout_ids(self.connection)
+        return {}
+
     def close(self) -> None:
         self.connection.close()
+
+    def _number(self, point: PointName) -> int | None:
+        """The number of a point in this day, None when the day has nothing of it."""
+        found = self.connection.execute(POINT, point).fetchone()
+        with self._guard(f"point {point}"):
+            if found is not None:
+                genuine(found[1], "point", found[0], *point)
+                return int(found[0])
+        return None
 
     def _hours(self, window: Window) -> tuple[int, int]:
         """Hours are of arrival in a file of impossible times: there the rows' own times decide alone."""
@@ -258,7 +280,7 @@ class DayReader:
     def _guard(self, place: str) -> Iterator[None]:
         try:
             yield
-        except DamagedPart as error:
+        except MANGLED as error:
             self.damage.append(Damage(str(self.path), place, str(error)))
 
 

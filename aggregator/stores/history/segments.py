@@ -36,6 +36,7 @@ LOG = logging.getLogger(__name__)
 OPEN_MAX = 16  # day files the writer keeps open: a backlog spreads over some days
 GRACE_NS = 120 * NS  # after its end an hour still fills: batches are on their way
 PARTS_MAX = 128  # of one layout and hour before they are compacted without waiting for its end
+UNREADABLE = (StoreError, apsw.Error, UnicodeDecodeError)
 ASIDE = "damaged"  # folder for files that could not be read
 
 
@@ -168,7 +169,7 @@ class SegmentHistory:
         """The state; when it is damaged it is set aside and its checkpoint found again from the days."""
         try:
             return State(self.directory, self._vfs)
-        except (StoreError, apsw.Error) as error:
+        except UNREADABLE as error:
             self._set_aside(self.directory / states.NAME, error)
         state = State(self.directory, self._vfs)
         cursors = [self._day(name).cursor for name in day_names(self.directory)]
@@ -191,7 +192,7 @@ class SegmentHistory:
             path = self.directory / (name + SUFFIX)
             try:
                 self._days[name] = self._kind(path, self._press, self._vfs)
-            except (StoreError, apsw.Error) as error:
+            except UNREADABLE as error:
                 self._set_aside(path, error)
                 self.lost.add(name)
                 self._days[name] = self._kind(path, self._press, self._vfs)
