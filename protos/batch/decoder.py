@@ -5,7 +5,7 @@ import numpy.typing as npt
 import zstandard
 
 from protos.batch import schemes
-from protos.batch.encoder import COUNTS, HAS_CODES, HAS_SOURCE, NUMBER_BYTES, ROW_BYTES, TEXT, UNITS
+from protos.batch.encoder import COUNT, COUNTS, HAS_CODES, HAS_MISSING, HAS_SOURCE, NUMBER_BYTES, ROW_BYTES, TEXT, UNITS
 from protos.batch.header import Damaged, Header, TooLarge, unseal
 from protos.batch.names import read_names
 from protos.batch.samples import Batch, Block, Text
@@ -84,6 +84,16 @@ def values_of(whole: Ints, chosen: Bytes, counts: Ints) -> Floats:
     return values
 
 
+def put_missing(reader: Reader, values: Floats) -> None:
+    (count,) = COUNT.unpack(reader.take(COUNT.size))
+    if count > len(values):
+        raise Damaged(f"{count} of {len(values)} values missing")
+    places = np.cumsum(reader.run(count))
+    if count and not 0 <= places.min() <= places.max() < len(values):
+        raise Damaged("missing values outside the batch")
+    values[places] = np.nan
+
+
 def read_blocks(reader: Reader, names: bytes, count: int, flags: int, unit: int, header: Header) -> tuple[Block, ...]:
     devices, points = read_names(names, count)
     rows = reader.array(count, np.uint32).astype(np.int64)
@@ -104,6 +114,8 @@ def read_blocks(reader: Reader, names: bytes, count: int, flags: int, unit: int,
         raise Damaged(f"scheme {int(chosen.max())} is not known")
     counts = np.repeat(rows, width)
     values = values_of(read_whole(reader, chosen, counts, total), chosen, counts)
+    if flags & HAS_MISSING:
+        put_missing(reader, values)
     codes = reader.bytes_(total) if flags & HAS_CODES else np.zeros(total, np.uint8)
     made, cell, row = [], 0, 0
     for device, names_of, high in zip(devices, points, rows.tolist(), strict=True):
@@ -147,7 +159,7 @@ def decode(blob: bytes, max_raw_bytes: int = MAX_RAW_BYTES) -> Batch:
         raise TooLarge(f"decoding would take {header.raw_bytes} bytes, at most {max_raw_bytes} are allowed")
     reader = Reader(unpacked(header, packed))
     names_bytes, count, texts, flags, unit = COUNTS.unpack(reader.take(COUNTS.size))
-    if flags & ~(HAS_CODES | HAS_SOURCE) or unit >= len(UNITS):
+    if flags & ~(HAS_CODES | HAS_SOURCE | HAS_MISSING) or unit >= len(UNITS):
         raise Damaged("flags that this version does not write")
     names = reader.take(names_bytes)
     blocks = read_blocks(reader, names, count, flags, unit, header)

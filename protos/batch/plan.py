@@ -36,6 +36,9 @@ class Plan:
         self.row_steps = others(self.row_starts, int(self.rows.sum()))
         self.size = int(self.counts.sum())
         self.edges = np.cumsum(width)  # of the blocks among the columns
+        self.shapes = [(len(block.receive_ns), len(block.points)) for block in blocks]
+        self.lengths = [shape[:1] for shape in self.shapes]
+        self.uniform = len(set(self.rows.tolist())) == 1
         self.uses = 0
         self.take(chosen)
 
@@ -54,6 +57,15 @@ class Plan:
         steps = others(self.starts, self.size)
         wide_steps = cells[steps] == schemes.RAW
         self.step_narrow, self.step_wide = steps[~wide_steps], steps[wide_steps]
+
+    def check(self, blocks: Sequence[Block]) -> None:
+        """Raises ValueError when the arrays of a block are not of its rows and points."""
+        if [block.values.shape for block in blocks] != self.shapes:
+            raise ValueError("values of a block are not rows × points")
+        if [block.codes.shape for block in blocks] != self.shapes:
+            raise ValueError("codes of a block are not rows × points")
+        if [block.source_ns.shape for block in blocks] != self.lengths:
+            raise ValueError("source times of a block are not one for each row")
 
     def columns_of(self, cells: Ints) -> Ints:
         """The columns that hold these cells, each once."""

@@ -73,6 +73,7 @@ def fit(values: Floats, factor: Floats, divisor: Floats, towards: Floats, outer:
     """Whole numbers, and which of them come back as the same 64 bits. All (N,), or one element for all."""
     with np.errstate(all="ignore"):
         whole = np.rint(values * towards)
+        whole += 0.0  # -0.0 becomes 0.0, as it will when it is an integer
         same = back(whole, factor, divisor, outer).view(np.int64) == values.view(np.int64)
         same &= np.abs(whole) < EXACT
     return whole, same
