@@ -149,9 +149,12 @@ class Database:
     def reserve(self) -> int:
         """Empty the log and give its file its full size at once, so that a full disk cannot keep it from being
         written; returns that size, 0 where the disk has no room for it. Call when nothing else is going on."""
-        with judged(self.path):
-            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            self._wal_pages = 0
+        try:
+            with judged(self.path):
+                self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except (apsw.FullError, apsw.BusyError):  # a reader is looking at it, or there is no room: another time
+            return 0
+        self._wal_pages = 0
         try:
             file = os.open(f"{self.path}-wal", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

@@ -13,6 +13,7 @@ from edge_agent.buffer.rows import check_of, fault
 KEPT = 2  # damaged databases that stay for a look into them; older ones go
 STEP_ROWS = 64  # in one transaction: an append waits for no longer than this takes
 PARTS = ("", "-wal")
+PENDING = "-pending"  # a mark beside it until everything readable is home
 
 
 def set_aside(database: Path) -> Path:
@@ -24,14 +25,22 @@ def set_aside(database: Path) -> Path:
     }
     number = max(aside, default=0) + 1
     target = database.with_name(f"{database.name}.damaged-{number}")
+    Path(f"{target}{PENDING}").touch()
     for part in PARTS:
         if os.path.exists(f"{database}{part}"):
             os.replace(f"{database}{part}", f"{target}{part}")
     Path(f"{database}-shm").unlink(missing_ok=True)
     for old in sorted(aside)[: max(0, len(aside) + 1 - KEPT)]:
-        for part in (*PARTS, "-shm"):
+        for part in (*PARTS, "-shm", PENDING):
             Path(f"{aside[old]}{part}").unlink(missing_ok=True)
     return target
+
+
+def unfinished(database: Path) -> list[Path]:
+    """Databases set aside earlier whose salvage was interrupted."""
+    marks = sorted(database.parent.glob(f"{database.name}.damaged-*{PENDING}"))
+    asides = [mark.with_name(mark.name.removesuffix(PENDING)) for mark in marks]
+    return [aside for aside in asides if aside.exists()]
 
 
 class Salvage:
@@ -57,6 +66,10 @@ class Salvage:
     def step(self) -> list[Found]:
         """The next rows; an empty list at the end."""
         return list(islice(self._rows, STEP_ROWS))
+
+    def finish(self) -> None:
+        """All is home; the file stays for a look into it."""
+        Path(f"{self.aside}{PENDING}").unlink(missing_ok=True)
 
     def account(self) -> Account | None:
         """The newest account that can be read: counters and acks."""

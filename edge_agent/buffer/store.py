@@ -62,6 +62,13 @@ class Store:
         self._set_aside(self.rows.bad, account, 0)
         return account, lost
 
+    def adopt(self, account: Account) -> None:
+        """Go on with the account of a damaged database: what waited there is quarantined until it comes home."""
+        account.damaged += 1
+        account.recount(self.rows.between(0, NUMBER_MAX))
+        self.account = account
+        self.changed = True
+
     # ---- what arrives
 
     def append(

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edge_agent.buffer.account import Account
-from edge_agent.buffer.cabinet import Cabinet, Place
+from edge_agent.buffer.cabinet import Cabinet
 from edge_agent.buffer.faults import Closed
+from edge_agent.buffer.recovery import Place
 from edge_agent.buffer.retention import Limits
 from edge_agent.buffer.stored import Backlog, Refused, Stored, key_of, number_of
 from edge_agent.image import Frame
@@ -151,7 +152,7 @@ class Buffer:
 
     async def raise_epoch(self, floor: int) -> int:
         """Go on in an epoch above `floor`; returns it. Raises ValueError for an impossible one."""
-        return await self._do(lambda: self._cabinet.raise_epoch(floor))
+        return await self._do(lambda: self._cabinet.epochs.raise_above(floor))
 
     # ---- how it is
 
@@ -162,7 +163,7 @@ class Buffer:
     @property
     def epoch(self) -> int:
         """The epoch that new batches carry."""
-        return self._cabinet.epoch.number
+        return self._cabinet.epochs.current.number
 
     @property
     def newest(self) -> int:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.buffer import Buffer
-from edge_agent.buffer.cabinet import BALLAST, LOCK, Cabinet, Place
+from edge_agent.buffer.cabinet import Cabinet
+from edge_agent.buffer.recovery import BALLAST, LOCK, Place
 from protos.batch import Priority
 from protos.clock import SteppedClock
 from tests.faults.powercuts import GATEWAY, LAYOUT, MEMORY, Small, anchor_of, frames_of

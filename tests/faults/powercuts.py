@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from edge_agent.buffer import Buffer
-from edge_agent.buffer.cabinet import EPOCH, Cabinet, Place
+from edge_agent.buffer.cabinet import Cabinet
+from edge_agent.buffer.recovery import EPOCH, Place
 from edge_agent.image import Frame, Layout
 from protos.batch import Priority, decode
 from protos.clock import Anchor, Clock, SteppedClock
@@ -68,12 +69,12 @@ def workload(appends: int, synchronous: str) -> Recording:
         for serial in range(1, appends + 1):
             priority = Priority.ALARM if serial % 10 == 0 else Priority.TELEMETRY
             sequence = cabinet.append(frames_of(layout, serial), priority, anchor_of(clock))
-            disk.note((serial, cabinet.epoch.number, sequence))
+            disk.note((serial, cabinet.epochs.current.number, sequence))
             cabinet.rest()
             if serial % 20 == 0:
                 cabinet.store.database.checkpoint(least_pages=1)
             if serial % 25 == 0:
-                span = Span(cabinet.epoch.number, max(1, sequence - 40), sequence - 20)
+                span = Span(cabinet.epochs.current.number, max(1, sequence - 40), sequence - 20)
                 disk.note(span)
                 cabinet.mark([span], [span], [])
             if serial == appends * 2 // 3:
