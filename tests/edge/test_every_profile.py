@@ -7,7 +7,7 @@ units. The values were worked out beside the code (vendor examples, or packed wi
 import json
 import math
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,7 +24,10 @@ from edge_agent.config.profiles import CHECKS as CHECK_KEYS
 from edge_agent.config.profiles import PAYLOADS as PAYLOAD_NAMES
 from edge_agent.config.profiles import PROFILE
 from edge_agent.config.schema import of_section
-from edge_agent.profile import Device, PointSpec, Profile
+from edge_agent.profile import Device, ModbusManners, PointSpec, Profile
+from edge_agent.sources.modbus.decode import Decoder, texts
+from edge_agent.sources.modbus.plan import Block, Limits, coalesce
+from edge_agent.sources.modbus.values import size
 from edge_agent.sources.mqtt.payloads import PAYLOADS, resolve
 from edge_agent.sources.mqtt.payloads.kind import Moment
 from protos import units
@@ -129,8 +132,89 @@ def test_mqtt_case(file: Path) -> None:
     compare(profile, case, values, codes)
 
 
+Memory = dict[tuple[int, int], int]  # (function, address) → register or bit
+
+
+def memory_of(case: dict[str, Any]) -> Memory:
+    held: Memory = {}
+    for one in case["reads"]:
+        data = bytes.fromhex(one["hex"])
+        bits = one["function"] in (1, 2)
+        for offset in range(one["count"]):
+            word = data[offset // 8] >> offset % 8 & 1 if bits else int.from_bytes(data[2 * offset : 2 * offset + 2])
+            held[one["function"], one["address"] + offset] = word
+    return held
+
+
+def payload_of(blocks: Sequence[Block], held: Memory) -> bytes:
+    """What a device with these registers would answer to the blocks' requests, joined."""
+    payload = b""
+    for block in blocks:
+        words = [held.get((block.function, block.address + k), 0) for k in range(block.count)]
+        if block.bits:
+            payload += np.packbits(np.array(words, np.uint8), bitorder="little").tobytes()
+        else:
+            payload += np.array(words, ">u2").tobytes()
+    return payload
+
+
+def present(points: Sequence[PointSpec], held: Memory) -> list[PointSpec]:
+    """The points all of whose registers are in the case."""
+    return [
+        point
+        for point in points
+        if point.register is not None
+        and "r" in point.access
+        and all((point.register.function, point.register.address + k) in held for k in range(size(point.register)))
+    ]
+
+
+def planned(points: Sequence[PointSpec], manners: ModbusManners) -> list[Block]:
+    numbered = [(number, point.register) for number, point in enumerate(points) if point.register is not None]
+    return coalesce(1, numbered, Limits.of(manners))
+
+
+def decoded(profile: Profile, case: dict[str, Any]) -> tuple[dict[str, float], dict[str, int], dict[str, str]]:
+    """The case through the gateway's own planning and decoding: values, codes and texts by point."""
+    assert profile.modbus is not None
+    held = memory_of(case)
+    there = present(profile.points, held)
+    numeric = [point for point in there if point.register and point.register.type != "str"]
+    strings = [point for point in there if point.register and point.register.type == "str"]
+    blocks = planned(numeric, profile.modbus)
+    array, why = Decoder(numeric, len(numeric), blocks).decode(payload_of(blocks, held))
+    codes = [0] * len(numeric) if why is None else why.tolist()
+    names = [point.name for point in numeric]
+    told = planned(strings, profile.modbus)
+    return (
+        dict(zip(names, array.tolist(), strict=True)),
+        dict(zip(names, codes, strict=True)),
+        dict(texts(strings, told, payload_of(told, held))),
+    )
+
+
+@pytest.mark.parametrize("file", list(cases("modbus")))
+def test_modbus_case(file: Path) -> None:
+    case = json.loads(file.read_text())
+    profile = LIBRARY.get(file.parent.name)
+    values, codes, strings = decoded(profile, case)
+    assert set(values) >= {*case["expected"], *case.get("invalid", ())}
+    compare(profile, case, values, codes)
+    assert {name: strings[name] for name in case.get("texts", {})} == case.get("texts", {})
+
+
+def test_a_wrong_word_order_is_caught(tmp_path: Path) -> None:
+    """Negative control: the case of the EM24 no longer fits a profile that turns its words round."""
+    text = (SHIPPED / "carlo-gavazzi-em24.toml").read_text()
+    (tmp_path / "wrong.toml").write_text(text.replace('"CDAB"', '"ABCD"'))
+    case = json.loads((CASES / "carlo-gavazzi-em24" / "usual.json").read_text())
+    profile = Library(tmp_path).get("wrong")
+    with pytest.raises(AssertionError):
+        compare(profile, case, *decoded(profile, case)[:2])
+
+
 def test_a_wrong_profile_is_caught(tmp_path: Path) -> None:
-    """Negative control: another word order, and the case of the EM24 no longer fits; an unknown unit is a fault."""
+    """A unit that is none of its quantity is a fault."""
     text = (SHIPPED / "carlo-gavazzi-em24.toml").read_text()
     (tmp_path / "wrong.toml").write_text(text.replace('unit = "V"', 'unit = "parsec"', 1))
     with pytest.raises(ConfigError, match="parsec"):
