@@ -80,7 +80,7 @@ class Decoder:
         self._offset = np.array([one.offset for one in coefficients])
         self._scaled = bool((self._scale != 1).any())
         self._moved = bool(self._offset.any())
-        self._gathers = [g for g in gathers(registers, blocks)]
+        self._gathers = gathers(registers, blocks)
         self._masked = [g for g in self._gathers if g.masks is not None]
         self._doubtful = any(r.type in ("f32", "f64", "bcd16", "bcd32") or r.scale_from for r in registers)
         self._before = list(self._checks_before(specs, registers))
@@ -94,6 +94,9 @@ class Decoder:
         names = [spec.name for spec in specs]
         self._dependent = indices([k for k, r in enumerate(registers) if r.scale_from])
         self._exponents = indices([names.index(r.scale_from) for r in registers if r.scale_from])
+        self._partial = self._refused.size > 0
+        worked = self._before or self._after or self._masked or self._scaled or self._moved or self._doubtful
+        self._plain = not worked  # whole numbers in internal units: nothing to work out
 
     def _checks_before(self, specs: Sequence[PointSpec], registers: Sequence[Register]) -> Iterator[Check]:
         """Checks of the raw values: markers for "no value", integers that a float64 cannot hold."""
@@ -109,27 +112,35 @@ class Decoder:
 
         `payload` is the joined data of all blocks; zeros stand for those `missing`, given with their code.
         """
-        with np.errstate(all="ignore"):  # NaN and infinities are data here
-            raw = np.zeros(self.count)
-            source = np.frombuffer(payload, np.uint8)
-            for gather in self._gathers:
-                gather.into(raw, source)
+        raw = np.zeros(self.count)
+        source = np.frombuffer(payload, np.uint8)
+        for gather in self._gathers:
+            gather.into(raw, source)
+        if self._plain:
             faults: list[tuple[Indices, int]] = []
-            self._note(self._before, raw, faults)
-            for gather in self._masked:
-                gather.mask(raw)
-            self._note(self._after, raw, faults)
-            if self._dependent.size:
-                self._apply_exponents(raw, faults)
-            if self._scaled:
-                raw *= self._scale
-            if self._moved:
-                raw += self._offset
-            if self._doubtful and not np.isfinite(raw).all():
-                faults.append((np.flatnonzero(~np.isfinite(raw)), INVALID))
-        if faults or missing or self._refused.size:
+        else:
+            with np.errstate(all="ignore"):  # NaN and infinities are data here
+                faults = self._work_out(raw)
+        if faults or missing or self._partial:
             return self._coded(raw, faults, missing)
         return raw[: self.shown] if self.shown < self.count else raw, None
+
+    def _work_out(self, raw: Floats) -> list[tuple[Indices, int]]:
+        """Raw values to internal units, in place; returns the faults found."""
+        faults: list[tuple[Indices, int]] = []
+        self._note(self._before, raw, faults)
+        for gather in self._masked:
+            gather.mask(raw)
+        self._note(self._after, raw, faults)
+        if self._dependent.size:
+            self._apply_exponents(raw, faults)
+        if self._scaled:
+            raw *= self._scale
+        if self._moved:
+            raw += self._offset
+        if self._doubtful and not np.isfinite(raw).all():
+            faults.append((np.flatnonzero(~np.isfinite(raw)), INVALID))
+        return faults
 
     def _note(self, checks: Sequence[Check], raw: Floats, faults: list[tuple[Indices, int]]) -> None:
         for points, failing, found in checks:

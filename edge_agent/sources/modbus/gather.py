@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,27 +20,28 @@ DTYPES = {"u16": "<u2", "i16": "<i2", "u32": "<u4", "i32": "<i4", "u64": "<u8", 
 DTYPES |= {"f64": "<f8", "bits16": "<u2", "bits32": "<u4", "bcd16": "<u2", "bcd32": "<u4"}
 DIGITS = np.arange(0, 32, 4, dtype=np.uint32)  # shifts of eight packed decimal digits
 WEIGHTS = 10.0 ** np.arange(8)
+NO_BITS = np.zeros(0, np.uint8)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Gather:
     """All points of one type: which bytes of the payload make them, and at which places they go."""
 
-    kind: str
+    dtype: np.dtype[Any] | None  # None for bits
+    digits: bool  # packed decimal
     index: Indices  # bytes of all values, least significant first; of a bit, the byte it is in
     to: slice | Indices
-    bits: Bytes | None  # of type bit: the bit's number in its byte
+    bits: Bytes  # of type bit: the bit's number in its byte
     masks: Words | None  # of bits16 and bits32, when any has a mask; 0 is the whole word
     shifts: Words | None
 
     def into(self, raw: Floats, payload: Bytes) -> None:
-        taken = payload.take(self.index)
-        if self.bits is not None:
-            raw[self.to] = taken >> self.bits & 1
-        elif self.kind.startswith("bcd"):
-            raw[self.to] = decimal(taken.view(DTYPES[self.kind]))
+        taken = payload[self.index]
+        if self.dtype is not None:
+            words = taken.view(self.dtype)
+            raw[self.to] = decimal(words) if self.digits else words
         else:
-            raw[self.to] = taken.view(DTYPES[self.kind])
+            raw[self.to] = taken >> self.bits & 1
 
     def mask(self, raw: Floats) -> None:
         """Reduce words to their masked bits; after the invalid markers, which mean the whole word, were looked for."""
@@ -48,7 +50,7 @@ class Gather:
             raw[self.to] = np.where(self.masks == 0, words, (words & self.masks) >> self.shifts)
 
 
-def decimal(words: npt.NDArray[np.unsignedinteger]) -> Floats:
+def decimal(words: npt.NDArray[Any]) -> Floats:
     """Packed decimal digits as numbers; NaN where a digit is none."""
     digits = words.astype(np.uint32)[:, None] >> DIGITS & 0xF
     return np.where((digits > 9).any(1), np.nan, digits @ WEIGHTS)
@@ -80,7 +82,7 @@ def gather(kind: str, found: Sequence[tuple[int, Register, int]]) -> Gather:
     to = together([number for number, _, _ in found])
     if kind == "bit":
         places = np.array([place for _, _, place in found], np.intp)
-        return Gather(kind, places // 8, to, (places % 8).astype(np.uint8), None, None)
+        return Gather(None, False, places // 8, to, (places % 8).astype(np.uint8), None, None)
     index: list[int] = []
     for _, register, place in found:
         order = wire_order(2 * size(register), register.order)
@@ -89,4 +91,5 @@ def gather(kind: str, found: Sequence[tuple[int, Register, int]]) -> Gather:
     if kind.startswith("bits") and any(register.mask for _, register, _ in found):
         masks = np.array([register.mask for _, register, _ in found], np.uint32)
         shifts = np.array([shift(register.mask) for _, register, _ in found], np.uint32)
-    return Gather(kind, np.array(index, np.intp), to, None, masks, shifts)
+    dtype = np.dtype(DTYPES[kind])
+    return Gather(dtype, kind.startswith("bcd"), np.array(index, np.intp), to, NO_BITS, masks, shifts)

@@ -2,8 +2,9 @@
 
 An RTU answer carries no transaction id: only unit, function and byte count tell two answers apart. So every request
 that was not answered leaves a ghost of that shape for as long as its answer may be under way, and no request of the
-same shape is sent meanwhile: its answer could not be told from the ghost's. On a line that has repeated an answer
-once, every answered request leaves a short-lived ghost too. Rules without IO; times in ns.
+same shape is sent meanwhile: its answer could not be told from the ghost's. An answer may also come twice, so that an
+answered request leaves a ghost too, for as short as bytes are held back on their way; longer where repetitions were
+seen. Rules without IO; times in ns.
 """
 
 from dataclasses import dataclass, field
@@ -16,9 +17,10 @@ MS = NS // 1000
 LIFE_TIMEOUTS = 4  # an answer later than so many timeouts after its own is not expected
 LIFE_MIN_NS = 250 * MS  # and a converter may hold bytes for this long whatever the timeout is
 LIFE_MAX_NS = 60 * NS
-REPEAT_NS = 60 * MS  # how long after an answer its repetition is expected, on a line that repeats
+REPEAT_NS = 20 * MS  # USB adapters and converters hold bytes for up to 16 ms
+REPEAT_SEEN_NS = 60 * MS  # on a line that repeated an answer
 REPEAT_MAX_NS = 2 * NS
-WARY_NS = 3600 * NS  # a line that repeated an answer is watched for so long
+STRETCH_MAX = 16
 
 
 @dataclass(eq=False)
@@ -26,45 +28,37 @@ class Ghosts:
     """What may still come on one line."""
 
     enabled: bool = True  # off only as the negative control of a test
-    strays: int = 0  # answers that came and matched nothing that was asked
-    _until: dict[Shape, int] = field(default_factory=dict)
-    _answered: dict[Shape, int] = field(default_factory=dict)
+    _late: dict[Shape, int] = field(default_factory=dict)  # until when an unanswered request may be answered
+    _answered: dict[Shape, int] = field(default_factory=dict)  # when a request was last answered
     _stretch: int = 1  # grows when an answer came later than thought possible
     _repeat_ns: int = REPEAT_NS
-    _wary_until: int = -1
 
     def unanswered(self, shape: Shape, timeout_ns: int, now: int) -> None:
         life = min(max(LIFE_TIMEOUTS * timeout_ns, LIFE_MIN_NS) * self._stretch, LIFE_MAX_NS)
-        self._until[shape] = max(self._until.get(shape, 0), now + life)
+        self._late[shape] = now + life
 
     def answered(self, shape: Shape, now: int) -> None:
         self._answered[shape] = now
-        if now < self._wary_until:
-            self._until[shape] = max(self._until.get(shape, 0), now + self._repeat_ns)
 
     def stray(self, shape: Shape, now: int) -> None:
         """An answer that nobody waited for: late, repeated, or of another master."""
-        self.strays += 1
-        if shape in self._until and self._until[shape] > now and now >= self._wary_until:
-            del self._until[shape]  # the late one has come; on a line that repeats, another may follow
+        if self._late.get(shape, 0) > now:
+            del self._late[shape]  # the late one; it may be repeated as any other
+            self._answered[shape] = now
             return
         since = now - self._answered.get(shape, -LIFE_MAX_NS)
         if since < REPEAT_MAX_NS:
-            self._repeat_ns = min(max(self._repeat_ns, 4 * since), REPEAT_MAX_NS)
-            self._wary_until = now + WARY_NS
+            self._repeat_ns = min(max(self._repeat_ns, REPEAT_SEEN_NS, 4 * since), REPEAT_MAX_NS)
         else:
-            self._stretch = min(2 * self._stretch, 64)
+            self._stretch = min(2 * self._stretch, STRETCH_MAX)
 
     def blocked_until(self, shape: Shape, now: int) -> int:
         """When a request of this shape may be sent; 0: now."""
         if not self.enabled:
             return 0
-        until = self._until.get(shape, 0)
-        if until <= now:
-            self._until.pop(shape, None)
-            return 0
-        return until
+        until = max(self._late.get(shape, 0), self._answered.get(shape, -REPEAT_MAX_NS) + self._repeat_ns)
+        return until if until > now else 0
 
-    def alive(self, unit: int, now: int) -> bool:
-        """Whether any answer of this unit may still come: then an exception is ambiguous too."""
-        return self.enabled and any(shape[0] == unit and until > now for shape, until in self._until.items())
+    def late_of(self, unit: int, now: int) -> bool:
+        """Whether a late answer of this unit may still come: then an exception could be that one."""
+        return self.enabled and any(shape[0] == unit and until > now for shape, until in self._late.items())

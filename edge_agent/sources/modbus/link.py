@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from edge_agent.sources.modbus.address import Address
 from edge_agent.sources.modbus.faults import NoAnswer, Refused
-from edge_agent.sources.modbus.framing import ERROR, READS, Request
+from edge_agent.sources.modbus.framing import ERROR, Request
 from edge_agent.sources.modbus.port import Wire, connect
 from protos.clock import NS, Clock
 
@@ -19,19 +19,13 @@ RETRY_S, RETRY_MAX_S = 0.25, 10.0  # full-jitter pause before a refused connecti
 SILENT_MAX = 3  # timeouts in a row after which a connection is taken for dead
 
 
-def data_of(request: Request, pdu: bytes) -> bytes:
-    """The data of an answer; the whole of it after the function code where it has no byte count. Raises Refused."""
-    if pdu[0] & ERROR:
-        raise Refused(pdu[1])
-    return pdu[2:] if request.pdu[0] in READS else pdu[1:]
-
-
 class Link(asyncio.Protocol):
     """Shared by the units of one line. `ask` may be called by several tasks; they take turns."""
 
     def __init__(self, address: Address, options: Mapping[str, str], clock: Clock, connect_delay_ns: int = 0) -> None:
         self.address = address
         self.clock = clock
+        self._loop: asyncio.AbstractEventLoop
         self.reconnects = -1  # the first connection is none
         self.strays = 0  # answers that matched nothing that was asked
         self._options = options
@@ -45,6 +39,9 @@ class Link(asyncio.Protocol):
         self._silent = 0  # timeouts in a row
         self._refused = 0  # failed connections in a row
         self._retry_ns = 0
+        self._deadline = 0.0  # of the request in flight, in the loop's time
+        self._timer: asyncio.TimerHandle | None = None
+        self._careful = False  # the line needs more than the device's pause before a request
         self._chance = random.Random(address.host + address.path)  # noqa: S311  jitter
 
     async def ask(self, request: Request, timeout_ns: int, pause_ns: int = 0) -> bytes:
@@ -52,33 +49,43 @@ class Link(asyncio.Protocol):
         async with self._lock:
             if self._wire is None:
                 await self._connect(timeout_ns)
-            await self._ready(request, timeout_ns, pause_ns)
-            wire = self._wire
-            if wire is None:  # lost while we waited
+            if pause_ns or self._careful:
+                await self._ready(request, timeout_ns, pause_ns)
+            if self._wire is None:  # lost while we waited
                 raise NoAnswer("the connection broke")
-            return data_of(request, await self._exchange(wire, request, timeout_ns))
+            self._waiting = self._loop.create_future()
+            self._request = request
+            self._send(self._wire, request)
+            self._set_deadline(timeout_ns)
+            answered = False
+            try:
+                pdu = await self._waiting
+                answered = True
+            finally:
+                self._waiting = self._request = None
+                self._ended(request, timeout_ns, answered)
+        if pdu[0] & ERROR:
+            raise Refused(pdu[1])
+        return pdu[2:] if request.data else pdu[1:]
 
-    async def _exchange(self, wire: Wire, request: Request, timeout_ns: int) -> bytes:
-        loop = asyncio.get_running_loop()
-        self._waiting = waiting = loop.create_future()
-        self._request = request
-        self._send(wire, request)
-        timer = loop.call_later(timeout_ns / NS, self._expired, waiting)
-        answered = False
-        try:
-            pdu = await waiting
-            answered = True
-            return pdu
-        finally:
-            timer.cancel()
-            self._waiting = self._request = None
-            self._last_ns = self.clock.monotonic_ns()
-            self._ended(request, timeout_ns, answered)
+    def _set_deadline(self, timeout_ns: int) -> None:
+        """Fail the request when its time is over. One timer serves many requests: it is moved on when it fires."""
+        self._deadline = self._loop.time() + timeout_ns / NS
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._expire)
 
-    def _expired(self, waiting: "asyncio.Future[bytes]") -> None:
-        if not waiting.done():
-            self._silent += 1
-            waiting.set_exception(NoAnswer("no answer in time"))
+    def _expire(self) -> None:
+        self._timer = None
+        if self._waiting is None or self._waiting.done():
+            return
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._expire)
+            return
+        self._silent += 1
+        self._waiting.set_exception(NoAnswer("no answer in time"))
 
     def _answer(self, pdu: bytes) -> None:
         """The answer that is waited for has come."""
@@ -94,6 +101,7 @@ class Link(asyncio.Protocol):
         now = self.clock.monotonic_ns()
         if now < self._retry_ns:
             raise NoAnswer("not connected; waiting before the next attempt")
+        self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(max(CONNECT_S, timeout_ns / NS)):
                 self._wire = await connect(self.address, self._options, self)
@@ -108,11 +116,6 @@ class Link(asyncio.Protocol):
         if self._delay_ns:
             await self.clock.sleep_until(self.clock.monotonic_ns() + self._delay_ns)
 
-    async def _rest(self, pause_ns: int) -> None:
-        """Keep the device's pause between two requests."""
-        if pause_ns and (until := self._last_ns + pause_ns) > self.clock.monotonic_ns():
-            await self.clock.sleep_until(until)
-
     def connection_lost(self, error: Exception | None) -> None:
         self._wire = None
         self._stream = b""
@@ -122,16 +125,26 @@ class Link(asyncio.Protocol):
         """Close the connection; the next request opens another."""
         wire, self._wire = self._wire, None
         self._stream = b""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if wire is not None:
             wire.close()
 
-    @abstractmethod
     async def _ready(self, request: Request, timeout_ns: int, pause_ns: int) -> None:
         """Wait until the line may be used for this request. Raises NoAnswer kinds when it may not."""
+        if pause_ns and (until := self._last_ns + pause_ns) > self.clock.monotonic_ns():
+            await self.clock.sleep_until(until)
+
+    def blocked_until(self, request: Request) -> int:
+        """Until when (ns) this request is held back, because a late answer could be taken for its own; 0: it is not."""
+        return 0
 
     @abstractmethod
     def _send(self, wire: Wire, request: Request) -> None: ...
 
-    @abstractmethod
     def _ended(self, request: Request, timeout_ns: int, answered: bool) -> None:
         """The request was answered, or is given up."""
+        self._last_ns = self.clock.monotonic_ns()
+        if self._silent >= SILENT_MAX:
+            self.drop()

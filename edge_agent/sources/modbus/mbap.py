@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from edge_agent.sources.modbus.address import Address
 from edge_agent.sources.modbus.faults import Garbled
 from edge_agent.sources.modbus.framing import Request, Verdict, answers, parse_mbap
-from edge_agent.sources.modbus.link import SILENT_MAX, Link
+from edge_agent.sources.modbus.link import Link
 from edge_agent.sources.modbus.port import Wire
 from protos.clock import Clock
 
@@ -29,9 +29,6 @@ class MbapLink(Link):
         self._check_ids = check_ids
         self._count = 0
         self._id = b"\0\0"
-
-    async def _ready(self, request: Request, timeout_ns: int, pause_ns: int) -> None:
-        await self._rest(pause_ns)
 
     def _send(self, wire: Wire, request: Request) -> None:
         self._count = self._count + 1 & 0xFFFF
@@ -73,7 +70,3 @@ class MbapLink(Link):
         self.strays += 1
         self.drop()
         self._fail(Garbled(why))
-
-    def _ended(self, request: Request, timeout_ns: int, answered: bool) -> None:
-        if self._silent >= SILENT_MAX:
-            self.drop()

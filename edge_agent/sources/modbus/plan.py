@@ -74,6 +74,11 @@ def block(unit: int, places: Sequence[tuple[int, Register]]) -> Block:
     return Block(unit, function, address, count, numbers, cuts, used < count, read(unit, function, address, count))
 
 
+def alike(one: Register, other: Register) -> bool:
+    """Whether two points are parts of the same value, as masked bits of one word are."""
+    return one.address == other.address and size(one) == size(other)
+
+
 def coalesce(unit: int, registers: Sequence[tuple[int, Register]], limits: Limits) -> list[Block]:
     """Blocks that read all of these (number, register), in order of function and address.
 
@@ -90,7 +95,7 @@ def coalesce(unit: int, registers: Sequence[tuple[int, Register]], limits: Limit
             and register.function == run[0][1].function
             and register.address - end <= limits.gap
             and max(end, register.address + size(register)) - run[0][1].address <= most
-            and (not limits.single or register.address == run[0][1].address and size(register) == size(run[0][1]))
+            and (not limits.single or alike(register, run[0][1]))
         )
         if run and not fits:
             blocks.append(block(unit, run))

@@ -19,7 +19,8 @@ from protos.clock import NS, Clock
 log = logging.getLogger(__name__)
 NO_SUCH = (2, 3)  # exceptions that speak of the addresses asked for
 BEYOND_GATEWAY = (10, 11)  # a gateway speaks for a unit behind it that does not answer
-GUARD_WAIT_NS = 150 * NS // 1000  # a short guard is waited for, a long one costs the cycle its block
+GUARD_SHORT_NS = 25 * NS // 1000  # cheaper to wait for than another request
+GUARD_WAIT_NS = 150 * NS // 1000  # what cannot be read in two is waited for so long, else left out of this cycle
 
 
 @dataclass(slots=True)
@@ -76,23 +77,22 @@ class Poller:
             except Guarded as guard:
                 data = await self._around(block, guard, timeout_ns, unit.pause_ns)
         except Refused as refusal:
-            return await self._refused(job, block, refusal.code, timeout_ns)
+            await self._refused(job, block, refusal.code, timeout_ns)
+            return None
         self.counters.polls += 1
         return data
 
     async def _around(self, block: Block, guard: Guarded, timeout_ns: int, pause_ns: int) -> bytes:
-        """Read a guarded block by two requests of shapes that no late answer has, or wait for a short guard."""
+        """Read a guarded block when its guard ends soon, else by two requests of shapes that no late answer has."""
         self.counters.guarded += 1
-        for cut in block.shapes():
-            first, second = block.halves(cut)
-            if first.data == second.data or block.request.data in (first.data, second.data):
-                continue
-            try:
-                head = await self.link.ask(first, timeout_ns, pause_ns)
-                return head + await self.link.ask(second, timeout_ns, pause_ns)
-            except Guarded:
-                continue
-        if guard.until_ns - self.clock.monotonic_ns() > GUARD_WAIT_NS:
+        wait_ns = guard.until_ns - self.clock.monotonic_ns()
+        if wait_ns > GUARD_SHORT_NS:
+            for cut in block.shapes():
+                first, second = block.halves(cut)
+                if first.data != second.data and not any(map(self.link.blocked_until, (first, second))):
+                    head = await self.link.ask(first, timeout_ns, pause_ns)
+                    return head + await self.link.ask(second, timeout_ns, pause_ns)
+        if wait_ns > GUARD_WAIT_NS:
             raise guard
         await self.clock.sleep_until(guard.until_ns)
         return await self.link.ask(block.request, timeout_ns, pause_ns)

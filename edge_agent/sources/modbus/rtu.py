@@ -29,7 +29,7 @@ class RtuLink(Link):
     ) -> None:
         super().__init__(address, options, clock, connect_delay_ns)
         self.ghosts = Ghosts(guard)
-        self._guard = guard
+        self._guard = self._careful = guard
         self._silence_ns = int(address.silence_s * NS)
         self._damaged = False  # bytes came that are no frame: drop all until silence
         self._faulty = False  # the last request was not answered
@@ -44,10 +44,14 @@ class RtuLink(Link):
     async def _ready(self, request: Request, timeout_ns: int, pause_ns: int) -> None:
         if not self._guard:
             return
-        await self._rest(max(pause_ns, self._silence_ns))
+        await super()._ready(request, timeout_ns, max(pause_ns, self._silence_ns))
         await self._drain(timeout_ns)
-        if request.pdu[0] in READS and (until := self.ghosts.blocked_until(request.shape, self.clock.monotonic_ns())):
+        if until := self.blocked_until(request):
             raise Guarded(until)
+
+    def blocked_until(self, request: Request) -> int:
+        now = self.clock.monotonic_ns()
+        return self.ghosts.blocked_until(request.shape, now) if request.pdu[0] in READS else 0
 
     async def _drain(self, timeout_ns: int) -> None:
         """Wait until the line was silent long enough, then forget what came. Raises Garbled if it never is."""
@@ -87,8 +91,9 @@ class RtuLink(Link):
     def _frame(self, unit: int, pdu: bytes) -> None:
         request = self._request
         if request is not None and self._waiting is not None and not self._waiting.done():
-            ambiguous = bool(pdu[0] & ERROR) and self.ghosts.alive(unit, self._heard_ns)
+            ambiguous = bool(pdu[0] & ERROR) and self.ghosts.late_of(unit, self._heard_ns)
             if answers(request, unit, pdu) and not ambiguous:
+                self.ghosts.answered(request.shape, self._heard_ns)
                 self._answer(pdu)
                 return
         self.strays += 1
@@ -107,12 +112,9 @@ class RtuLink(Link):
             self._fail(Garbled("a damaged frame"))
 
     def _ended(self, request: Request, timeout_ns: int, answered: bool) -> None:
+        super()._ended(request, timeout_ns, answered)
         self._faulty = not answered
-        if request.pdu[0] not in READS:
-            return
-        if answered:
-            self.ghosts.answered(request.shape, self._last_ns)
-        else:
+        if not answered and request.pdu[0] in READS:
             self.ghosts.unanswered(request.shape, timeout_ns, self._last_ns)
 
     def drop(self) -> None:

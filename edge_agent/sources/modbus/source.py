@@ -1,22 +1,28 @@
 """A line of Modbus devices as a source: polled on an absolute schedule, written with read-back."""
 
+import asyncio
+import logging
+import math
 import random
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from edge_agent.image import Emit, Layout
 from edge_agent.profile import Device, ModbusManners
-from edge_agent.sources import Written
+from edge_agent.sources import Outcome, Written
 from edge_agent.sources.modbus.address import Address, parse
 from edge_agent.sources.modbus.breaker import Breaker
 from edge_agent.sources.modbus.job import MS, Job, Unit, jobs_of
+from edge_agent.sources.modbus.leases import Leases
 from edge_agent.sources.modbus.link import Link
 from edge_agent.sources.modbus.mbap import MbapLink
 from edge_agent.sources.modbus.poll import Counters, Poller
 from edge_agent.sources.modbus.rtu import RtuLink
 from edge_agent.sources.modbus.schedule import Schedule
-from protos.clock import Clock
+from edge_agent.sources.modbus.writer import Writer
+from protos.clock import NS, Clock
+
+log = logging.getLogger(__name__)
 
 
 def link_to(address: Address, options: Mapping[str, str], clock: Clock, delay_ns: int = 0, guard: bool = True) -> Link:
@@ -48,6 +54,10 @@ class Modbus:
             unit = self._unit_of(device)
             unit.jobs.extend(jobs := jobs_of(device, unit))
             self._jobs.extend(jobs)
+        self._devices = {device.name: device for device in devices}
+        self._writer = Writer(self.link, clock)
+        self._leases = Leases()
+        self._held = asyncio.Event()  # something new is held
         self._counters = Counters()
         self._schedule: Schedule | None = None
 
@@ -67,27 +77,75 @@ class Modbus:
         for job, layout in zip(self._jobs, layouts, strict=True):
             job.layout = layout
         poller = Poller(self.link, self._clock, emit, self._counters)
-        clock = self._clock
-        if not self._jobs:
-            return
-        self._schedule = schedule = Schedule([job.period_ns for job in self._jobs], clock.monotonic_ns(), self.name)
         try:
-            while True:
-                due, job = schedule.first()
-                if due > clock.monotonic_ns():
-                    await clock.sleep_until(due)
-                await poller.cycle(self._jobs[job])
-                schedule.done(clock.monotonic_ns())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._refresh(), name=f"leases {self.name}")
+                if self._jobs:
+                    tasks.create_task(self._poll(poller), name=f"poll {self.name}")
         finally:
             self.link.drop()
 
+    async def _poll(self, poller: Poller) -> None:
+        clock = self._clock
+        periods = [job.period_ns for job in self._jobs]
+        self._schedule = schedule = Schedule(periods, clock.monotonic_ns(), self.name)
+        while True:
+            due, number = schedule.first()
+            if due > clock.monotonic_ns():
+                await clock.sleep_until(due)
+            await poller.cycle(self._jobs[number])
+            schedule.done(clock.monotonic_ns())
+
     async def write(self, device: str, point: str, value: float) -> Written:
-        raise NotImplementedError
+        written = await self._write(device, point, value)
+        lease_s = float(self._devices[device].options.get("lease_s", 0)) if device in self._devices else 0
+        if lease_s and written.outcome is not Outcome.REJECTED:
+            self.hold(device, point, value, lease_s)
+        return written
+
+    def hold(self, device: str, point: str, value: float, timeout_s: float) -> None:
+        """Write the point again at half of the device's own timeout, until `release`."""
+        self._leases.hold((device, point), value, int(timeout_s * NS), self._clock.monotonic_ns())
+        self._held.set()
+
+    def release(self, device: str, point: str) -> None:
+        self._leases.release((device, point))
+
+    async def _write(self, device: str, point: str, value: float, again: bool = False) -> Written:
+        if device not in self._devices:
+            return Written(Outcome.REJECTED, math.nan, f"no device {device} on {self.name}")
+        by_name = {spec.name: spec for spec in self._devices[device].profile.points}
+        if point not in by_name:
+            return Written(Outcome.REJECTED, math.nan, f"{device} has no point {point}")
+        spec = by_name[point]
+        scale = spec.register.scale_from if spec.register else ""
+        specs = (spec, by_name[scale]) if scale else (spec,)
+        return await self._writer.write(self._units[self._devices[device].unit], specs, value, again)
+
+    async def _refresh(self) -> None:
+        """Rewrite what is held when it is due."""
+        clock = self._clock
+        while True:
+            self._held.clear()
+            due = self._leases.next_ns()
+            waits: list[asyncio.Future[object]] = [asyncio.ensure_future(self._held.wait())]
+            if due is not None:
+                waits.append(asyncio.ensure_future(clock.sleep_until(due)))
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+            for (device, point), value in self._leases.take(clock.monotonic_ns()):
+                written = await self._write(device, point, value, again=True)
+                if written.outcome in (Outcome.REJECTED, Outcome.UNKNOWN):
+                    log.warning("%s/%s is held at %g but: %s", device, point, value, written.why)
 
     def gauges(self) -> Mapping[str, float]:
-        counts: dict[str, Any] = {name: getattr(self._counters, name) for name in Counters.__slots__}
+        counts: dict[str, float] = {name: getattr(self._counters, name) for name in Counters.__slots__}
         return counts | {
             "overruns": self._schedule.overruns if self._schedule else 0,
+            "writes": self._writer.writes,
             "reconnects": max(0, self.link.reconnects),
             "strays": self.link.strays,
             "open_breakers": sum(unit.breaker.open for unit in self._units.values()),

@@ -1,0 +1,164 @@
+"""Writing one point: allowed, in range, changed, within budget; sent, echo checked, read back, judged.
+
+`accepted` is not `actuated`: only what reads back equal is APPLIED. See `edge_agent.sources.Outcome`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from edge_agent.profile import PointSpec, Register
+from edge_agent.sources import Outcome, Written
+from edge_agent.sources.modbus.budget import Budget
+from edge_agent.sources.modbus.decode import Decoder, linear
+from edge_agent.sources.modbus.faults import ModbusError, NoAnswer, Refused
+from edge_agent.sources.modbus.framing import Request, read, write
+from edge_agent.sources.modbus.job import Unit, register_of
+from edge_agent.sources.modbus.link import Link
+from edge_agent.sources.modbus.plan import Limits, coalesce
+from edge_agent.sources.modbus.values import encode, shift, size, wire_order
+from protos.clock import NS, Clock
+from protos.units import coefficients
+
+SETTLE_NS = NS // 5  # a device that does not show a value at once is read a second time after this
+EACH = Limits(125, 2000, 0, False)
+
+
+def refusal(spec: PointSpec, value: float) -> str:
+    """Why this value may not be written to this point; empty when it may."""
+    register = spec.register
+    if register is None or "w" not in spec.access or not register.write_function:
+        return f"{spec.name} is not writable: its profile gives it no access w with a write_function"
+    if register.function not in (1, 3):
+        return f"{spec.name} is an input of the device (function {register.function})"
+    if not math.isfinite(value):
+        return f"{value} is no value"
+    words = size(register)
+    if (register.type == "bit") != (register.write_function in (5, 15)) or (register.write_function == 6 and words > 1):
+        return f"{spec.name}: function {register.write_function} does not write {register.type}"
+    limits = spec.checks.get("range", {})
+    one = coefficients(spec.unit, spec.quantity) if spec.unit else None
+    given = (value - one.offset) / one.scale if one else value
+    least, most = limits.get("min", -math.inf), limits.get("max", math.inf)
+    slack = 1e-9 * max(1.0, abs(given))  # of the conversion
+    if not least - slack <= given <= most + slack:
+        return f"{given:g} {spec.unit} is outside {least:g} to {most:g}"
+    return ""
+
+
+@dataclass(eq=False)
+class Writer:
+    """Writes to the units of one line, in turn with its polls."""
+
+    link: Link
+    clock: Clock
+    lifetime_writes: int = 100_000
+    writes: int = 0
+    _budgets: dict[tuple[int, int, int], Budget] = field(default_factory=dict)
+    _last: dict[tuple[int, int, int], tuple[list[int], Written]] = field(default_factory=dict)
+
+    async def write(self, unit: Unit, specs: Sequence[PointSpec], value: float, again: bool = False) -> Written:
+        """`specs` are the point and, if it has one, the point that scales it. `again`: rewrite a lease, as it is.
+
+        Never raises for what the device does.
+        """
+        spec = specs[0]
+        if why := refusal(spec, value):
+            return Written(Outcome.REJECTED, math.nan, why)
+        try:
+            words = await self._words(unit, specs, value)
+        except ValueError as error:
+            return Written(Outcome.REJECTED, math.nan, str(error))
+        except ModbusError as error:
+            return Written(Outcome.UNKNOWN, math.nan, f"not written: {error}")
+        register = register_of(spec)
+        key = unit.number, register.function, register.address
+        if not again and (known := await self._already(unit, specs, words, key)) is not None:
+            return known
+        if not again and not self._budgets.setdefault(key, Budget(self.lifetime_writes)).spend(
+            self.clock.monotonic_ns()
+        ):
+            return Written(Outcome.REJECTED, math.nan, f"{spec.name}: its write budget is used up")
+        outcome = await self._send(unit, specs, words)
+        self._last[key] = words, outcome
+        return outcome
+
+    async def _words(self, unit: Unit, specs: Sequence[PointSpec], value: float) -> list[int]:
+        """Registers that hold `value`, an internal unit. Raises ValueError, ModbusError."""
+        register, one = register_of(specs[0]), linear(specs[0])
+        raw = (value - one.offset) / one.scale
+        if register.scale_from:
+            exponent = await self._value(unit, specs[1:])
+            if not abs(exponent) <= 10:
+                raise ValueError(f"{register.scale_from} holds no usable scale factor")
+            raw /= 10.0**exponent
+        words = encode(register, raw)
+        if not register.mask:
+            return words
+        held = await self._read(unit, register)
+        order = wire_order(2 * len(words), register.order)
+        mask = register.mask.to_bytes(2 * len(words))
+        field_bits = (round(raw) << shift(register.mask)).to_bytes(2 * len(words))
+        merged = bytes(old & ~mask[k] & 0xFF | field_bits[k] & mask[k] for old, k in zip(held, order, strict=True))
+        return [int.from_bytes(merged[k : k + 2]) for k in range(0, len(merged), 2)]
+
+    async def _already(
+        self, unit: Unit, specs: Sequence[PointSpec], words: list[int], key: tuple[int, int, int]
+    ) -> Written | None:
+        """What to say when the device holds these words already, so that nothing is worn out by writing again."""
+        if "r" not in specs[0].access:
+            before, outcome = self._last.get(key, ([], None))
+            return outcome if before == words else None
+        register = register_of(specs[0])
+        try:
+            held = await self._read(unit, register)
+            if held != self._data(register, words):
+                return None
+            return Written(Outcome.APPLIED, await self._value(unit, specs), "held already")
+        except ModbusError:
+            return None
+
+    async def _send(self, unit: Unit, specs: Sequence[PointSpec], words: list[int]) -> Written:
+        """Write, check the echo (the link does), read back."""
+        register = register_of(specs[0])
+        request = write(unit.number, register.write_function, register.address, words)
+        silent = ""
+        try:
+            await self._ask(unit, request)
+            self.writes += 1
+        except Refused as error:
+            return Written(Outcome.REJECTED, math.nan, str(error))
+        except NoAnswer as error:
+            silent = str(error)  # it may have been done all the same: reading back tells
+        if "r" not in specs[0].access:
+            return Written(Outcome.UNKNOWN, math.nan, silent or "accepted; the point cannot be read back")
+        try:
+            held = await self._read(unit, register)
+            if held != self._data(register, words):
+                await self.clock.sleep_until(self.clock.monotonic_ns() + SETTLE_NS)
+                held = await self._read(unit, register)
+            value = await self._value(unit, specs)
+        except ModbusError as error:
+            return Written(Outcome.UNKNOWN, math.nan, f"no read-back: {error}")
+        if held == self._data(register, words):
+            return Written(Outcome.APPLIED, value)
+        if silent:
+            return Written(Outcome.UNKNOWN, value, silent)
+        return Written(Outcome.CLAMPED, value, "the device holds another value")
+
+    async def _ask(self, unit: Unit, request: Request) -> bytes:
+        return await self.link.ask(request, unit.timeout_ns, unit.pause_ns)
+
+    async def _read(self, unit: Unit, register: Register) -> bytes:
+        return await self._ask(unit, read(unit.number, register.function, register.address, size(register)))
+
+    async def _value(self, unit: Unit, specs: Sequence[PointSpec]) -> float:
+        """The first point as the device holds it, in its internal unit."""
+        blocks = coalesce(unit.number, [(k, register_of(spec)) for k, spec in enumerate(specs)], EACH)
+        data = [await self._ask(unit, block.request) for block in blocks]
+        values, _ = Decoder(specs, 1, blocks).decode(b"".join(data))
+        return float(values[0])
+
+    def _data(self, register: Register, words: list[int]) -> bytes:
+        """These words as the data of a read answer."""
+        return bytes([words[0]]) if register.type == "bit" else b"".join(word.to_bytes(2) for word in words)
