@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
             fail(fault)
         for note in notes:
             print(f"note {note}")
-        for gateway in gateways:
-            show([summary(gateway)], as_json=False, title=str(gateway.file))
+        if gateways:
+            show([summary(gateway) for gateway in gateways], as_json=False)
     return 1 if faults else 0
 
 
@@ -60,9 +60,15 @@ def remarks(gateway: Gateway) -> Iterator[str]:
         yield f"{gateway.file}: [aggregator] address is empty: this gateway works alone"
     for device in gateway.devices:
         line = (gateway.lines or {}).get(device.name, 0)
+        open_points: dict[str, list[str]] = {}  # what is to be confirmed → points
+        if device.profile.verify:
+            open_points[device.profile.verify] = []
         for point in device.profile.points:
             if point.verify:
-                yield f"{gateway.file}:{line}: {device.name}/{point.name}: still to be confirmed: {point.verify}"
+                open_points.setdefault(point.verify, []).append(point.name)
+        for what, names in open_points.items():
+            of = f" ({', '.join(names)})" if names else ""
+            yield f"{gateway.file}:{line}: {device.name}: still to be confirmed: {what}{of}"
 
 
 def summary(gateway: Gateway) -> dict[str, object]:

@@ -25,7 +25,7 @@ def test_a_good_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["check", str(file)]) == 0
     printed = capsys.readouterr().out
     assert "this gateway works alone" in printed
-    assert "level/mav: still to be confirmed: 0x4000" in printed
+    assert "level: still to be confirmed: 0x4000 = 100 % (mav, ref)" in printed
 
 
 def test_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
