@@ -100,8 +100,8 @@ def batches() -> Iterator[tuple[str, Batch]]:
         Block(
             f"meter-{rows}",
             ("a", "b"),
-            times[:rows] // 10**6 * 10**6,
-            times[:rows] // 10**6 * 10**6,
+            whole_ms[:rows],
+            whole_ms[:rows],
             raw[:rows],
             good[:rows],
         )
