@@ -20,7 +20,7 @@ def show(rows: Sequence[Mapping[str, object]], *, as_json: bool, title: str = ""
     if as_json:
         print(json.dumps(list(rows), default=str))
         return
-    Console().print(table_of(rows, title) if rows else f"{title or 'rows'}: none")
+    Console(emoji=False).print(table_of(rows, title) if rows else f"{title or 'rows'}: none")
 
 
 def table_of(rows: Sequence[Mapping[str, object]], title: str = "") -> Table:
@@ -37,7 +37,7 @@ class Screen:
     """A terminal that is drawn again and again in place; on a pipe, or with live off, one drawing below the other."""
 
     def __init__(self, *, live: bool) -> None:
-        self._console = Console()
+        self._console = Console(emoji=False)
         self._live = (
             Live(console=self._console, auto_refresh=False, screen=True) if live and sys.stdout.isatty() else None
         )
@@ -66,7 +66,7 @@ def progress(items: Iterable[T], what: str, total: float | None = None) -> Itera
 
 def fail(message: object) -> int:
     """Say on stderr what is wrong and return the exit code for it."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print("[red]error[/red]", escape(str(message)))
+    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print("[red]error[/red]", escape(str(message)))
     return 1
 
 

@@ -23,7 +23,7 @@ def show(rows: Sequence[Mapping[str, object]], *, as_json: bool, title: str = ""
         table.add_column(key, justify="right" if isinstance(rows[0][key], int | float) else "left")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table if rows else f"{title or 'rows'}: none")
+    Console(emoji=False).print(table if rows else f"{title or 'rows'}: none")
 
 
 def progress(items: Iterable[T], what: str, total: float | None = None) -> Iterator[T]:
@@ -33,5 +33,5 @@ def progress(items: Iterable[T], what: str, total: float | None = None) -> Itera
 
 def fail(message: object) -> int:
     """Say on stderr what is wrong and return the exit code for it."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print("[red]error[/red]", escape(str(message)))
+    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print("[red]error[/red]", escape(str(message)))
     return 1

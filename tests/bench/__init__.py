@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<figure with _>.py: run(scale) → Figures
+    "poll": "50 devices × 100 registers at 1 Hz, wire to aggregator; thingsboard-gateway beside it; memory",
+    "kills": "kill -9 at random points of agent, aggregator, both; restart to first commit",
     "ingest": "aggregator durable ingest over mTLS, and the memory of 1,000 gateways",
     "history": "readings put into segments, their bytes, a day of a point; rows beside it",
     "certificates": "wrong certificates refused, revocation seen live",

@@ -55,9 +55,10 @@ def wait_for(file: Path, process: "subprocess.Popen[bytes]", log: Path) -> None:
 def profile(folder: Path, name: str, registers: int) -> Path:
     """A profile of so many u16 registers from address 0, at holding registers."""
     folder.mkdir(parents=True, exist_ok=True)
-    checks = "checks = { range = { min = 0, max = 65535 } }"
+    checks = "checks = { range = { min = 0, max = 6554 } }"
     points = "\n".join(
-        f'  {{ name = "r{i:03}", quantity = "count", address = {i}, {checks} }},' for i in range(registers)
+        f'  {{ name = "r{i:03}", quantity = "voltage", unit = "V", scale = 0.1, address = {i}, {checks} }},'
+        for i in range(registers)
     )
     file = folder / f"{name}.toml"
     file.write_text(

@@ -118,7 +118,7 @@ class Trial:
 
     def drained(self) -> bool:
         report = self.ask()
-        return report is not None and report["gauges"].get("sync_backlog_batches", 1) == 0
+        return report is not None and report["gauges"].get("buffer_backlog_batches", 1) == 0
 
     def finish(self, outcome: Outcome) -> None:
         """Stop both in good order and count in the history."""
