@@ -50,5 +50,5 @@ class Buffer(Protocol):
 
     def backlog(self) -> Backlog: ...
 
-    async def raise_epoch(self, floor: int) -> object:
-        """Batches written from now on carry an epoch of at least `floor`."""
+    async def raise_epoch(self, floor: int) -> int:
+        """Batches written from now on carry an epoch above `floor`; returns it."""
