@@ -17,7 +17,7 @@ DEVICES_MAX = 2000  # of one gateway; beyond that the work belongs on several
 
 @dataclass(frozen=True, slots=True)
 class AggregatorAddress:
-    address: str  # host:port of the sync listener; "" works alone
+    address: str  # host:port of the sync listener; "" where the enrolment says it
     enrol_address: str  # host:port of the enrolment listener; "" where the token says it
     name: str  # DNS name that its certificate must carry
 
@@ -36,7 +36,9 @@ class SyncLimits:
     window: int
     bandwidth_kbit: float  # 0: no cap
     metered: bool
+    allowance_mb_a_day: float  # on a metered line
     heartbeat_s: float
+    trust_ntp: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,12 @@ GATEWAY = Section(
 )
 AGGREGATOR = Section(
     "[aggregator]",
-    "where readings go; without it the gateway works alone",
+    "where readings go; a gateway that never enrols works alone",
     (
         Key(
             "address",
             "text",
-            "host:port of the aggregator's sync listener; empty works alone",
+            "host:port of the aggregator's sync listener; empty takes what the enrolment brought",
             "",
             pattern=f"({ADDRESS})?",
             example='"twin.example.org:7443"',
@@ -152,9 +154,18 @@ SYNC = Section(
     "[sync]",
     "how readings travel",
     (
-        Key("window", "integer", "batches on their way without an answer", 32, 1, 1024),
+        Key("window", "integer", "batches on their way without an answer", 64, 1, 1024),
         Key("bandwidth_kbit", "number", "cap on the line in kbit/s; 0 for none", 0, 0, 10_000_000),
         Key("metered", "boolean", "the line costs by the byte: send less often, hold the backlog back", False),
+        Key(
+            "allowance_mb_a_day",
+            "number",
+            "MB a day on a metered line; live readings may overdraw it",
+            50,
+            0,
+            1_000_000,
+        ),
+        Key("trust_ntp", "boolean", "believe the kernel where it says that its clock is synchronised", True),
         Key("heartbeat_s", "number", "seconds between heartbeats; four missed ones end the connection", 1, 0.2, 60),
     ),
 )

@@ -180,7 +180,15 @@ def read_device(table: Mapping[str, Any], profile: Profile, at: Place, brokers: 
     if wanted := table["points"]:
         profile = choose(profile, wanted, at.below("points"))
     same = {key: table[key] for key in ("name", "connection", "unit", "topic", "asset", "period_ms")}
-    return Device(**same, profile=profile, domain=table["domain"] or profile.domain, options=table["options"])
+    options = {**table["options"], **option_files(table["options"], at.below("options"))}
+    return Device(**same, profile=profile, domain=table["domain"] or profile.domain, options=options)
+
+
+def option_files(options: Mapping[str, str], at: Place) -> dict[str, str]:
+    """Options that name files, as whole paths; keys and passwords are secrets."""
+    secret = ("key_file", "password_file")
+    paths = {key: existing(key, options, at, secret=key in secret) for key in options if key.endswith("_file")}
+    return {key: str(path) for key, path in paths.items() if path is not None}
 
 
 def choose(profile: Profile, wanted: tuple[str, ...], at: Place) -> Profile:

@@ -31,6 +31,10 @@ class _Sync(Protocol):
     @property
     def metered(self) -> bool: ...
     @property
+    def allowance_mb_a_day(self) -> float: ...
+    @property
+    def trust_ntp(self) -> bool: ...
+    @property
     def heartbeat_s(self) -> float: ...
 
 
@@ -72,6 +76,8 @@ class Settings:
             window=sync.window,
             bandwidth_kbit=sync.bandwidth_kbit,
             metered=sync.metered,
+            allowance_mb_a_day=sync.allowance_mb_a_day,
+            trust_ntp=sync.trust_ntp,
             heartbeat_s=sync.heartbeat_s,
         )
 

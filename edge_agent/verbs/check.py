@@ -57,7 +57,7 @@ def is_profile(path: Path) -> bool:
 def remarks(gateway: Gateway) -> Iterator[str]:
     """What a person should know, though nothing is wrong."""
     if not gateway.aggregator.address:
-        yield f"{gateway.file}: [aggregator] address is empty: this gateway works alone"
+        yield f"{gateway.file}: [aggregator] has no address: it comes with the enrolment; without one, no sync"
     for device in gateway.devices:
         line = (gateway.lines or {}).get(device.name, 0)
         open_points: dict[str, list[str]] = {}  # what is to be confirmed → points
@@ -78,6 +78,6 @@ def summary(gateway: Gateway) -> dict[str, object]:
         "devices": len(gateway.devices),
         "points": sum(len(device.profile.points) for device in gateway.devices),
         "brokers": len(gateway.brokers),
-        "aggregator": gateway.aggregator.address or "none",
+        "aggregator": gateway.aggregator.address or "by enrolment",
         "state": str(gateway.state_dir),
     }

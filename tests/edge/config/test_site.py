@@ -179,6 +179,17 @@ def test_secrets_come_from_files_and_credentials(tmp_path: Path, monkeypatch: py
     assert load(file).brokers[0].password_file == credentials / "pw"
 
 
+def test_files_of_a_connection(tmp_path: Path) -> None:
+    text = GOOD.replace("dead_time_ms = 5", 'ca_file = "ca.pem", key_file = "key.pem"')
+    faults = faults_of(tmp_path, text)
+    assert any("device[2].options.ca_file" in fault for fault in faults)
+    assert any("device[2].options.key_file" in fault for fault in faults)
+    for name in ("ca.pem", "key.pem"):
+        (tmp_path / name).touch(0o600)
+    gateway = load(tmp_path / "site.toml")
+    assert gateway.devices[2].options["ca_file"] == str(tmp_path / "ca.pem")
+
+
 def test_own_profiles_come_first(tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()

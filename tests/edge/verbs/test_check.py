@@ -24,7 +24,7 @@ def test_a_good_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     file.write_text(GOOD)
     assert main(["check", str(file)]) == 0
     printed = capsys.readouterr().out
-    assert "this gateway works alone" in printed
+    assert "it comes with the enrolment" in printed
     assert "level: still to be confirmed: 0x4000 = 100 % (mav, ref)" in printed
 
 
