@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<figure with _>.py: run(scale) → Figures
     "poll": "50 devices × 100 registers at 1 Hz, wire to aggregator; thingsboard-gateway beside it; memory",
     "kills": "kill -9 at random points of agent, aggregator, both; restart to first commit",
+    "cuts": "the link refused, a black hole, refused and the agent killed: lost, duplicated, dead peer seen",
     "ingest": "aggregator durable ingest over mTLS, and the memory of 1,000 gateways",
     "history": "readings put into segments, their bytes, a day of a point; rows beside it",
     "certificates": "wrong certificates refused, revocation seen live",
     "buffer-bytes": "bytes written to disk per reading, whole life",
     "outage": "72 h without the aggregator: stored, then drained beside live readings",
     "powercuts": "states of the disk after power cuts, each opened",
+    "mqtt-ack": "MQTT messages lost in a crash, acknowledged after the commit or on receipt; the rate of a flood",
     "bitflips": "bits flipped and files cut short in a gateway's state directory",
     "diskfull": "a full disk for minutes",
 }
