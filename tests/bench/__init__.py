@@ -15,6 +15,7 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "powercuts": "states of the disk after power cuts, each opened",
     "mqtt-ack": "MQTT messages lost in a crash, acknowledged after the commit or on receipt; the rate of a flood",
     "bitflips": "bits flipped and files cut short in a gateway's state directory",
+    "fuzz": "mutated inputs for every parser of what comes from outside",
     "diskfull": "a full disk for minutes",
 }
 

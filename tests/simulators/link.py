@@ -3,7 +3,7 @@
     python -m tests.simulators.link HOST:PORT       prints its port as JSON, then obeys lines on standard input:
         pass      forward
         refuse    close everything and refuse connections
-        hole      half-open: keep connections, accept new ones, carry nothing more in either direction
+        hole      half-open: keep connections, accept new ones, swallow everything in both directions
         slow N    forward, at most N bytes a second towards the target
         quit      end
 Each order is answered with one line of JSON: what it did, when (monotonic seconds), connections, bytes so far.
@@ -24,8 +24,7 @@ class Link:
 
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
-        self._flow = asyncio.Event()
-        self._flow.set()
+        self._hole = False
         self._rate = 0.0
         self._free_at = 0.0  # when the next bytes may leave, at `_rate`
         self._server: asyncio.Server | None = None
@@ -42,27 +41,30 @@ class Link:
         """Raises ValueError for an order that it does not know."""
         word, _, number = order.partition(" ")
         if word == "pass" or word == "slow":
-            self._rate = float(number or 0)
-            self._flow.set()
+            if self._hole:  # what was swallowed is missing in every stream: they cannot go on
+                self._cut()
+            self._rate, self._hole = float(number or 0), False
             await self.listen()
         elif word == "hole":
-            self._flow.clear()
+            self._hole = True
             await self.listen()
         elif word == "refuse":
             if self._server is not None:
                 self._server.close()
                 self._server = None
-            for writer in self._writers:
-                writer.transport.abort()
-            self._flow.set()
+            self._hole = False
+            self._cut()
         else:
             raise ValueError(f"{order!r}: pass, refuse, hole, slow N or quit")
+
+    def _cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         far = None
         try:
-            await self._flow.wait()
             far_reader, far = await asyncio.open_connection(*self._target)
             self._writers.add(far)
             up = asyncio.create_task(self._pump(reader, far, "up"))
@@ -80,7 +82,8 @@ class Link:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
-                await self._flow.wait()
+                if self._hole:
+                    continue
                 if self._rate and way == "up":
                     now = time.monotonic()
                     self._free_at = max(now, self._free_at) + len(data) / self._rate
