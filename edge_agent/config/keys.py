@@ -142,6 +142,8 @@ def hint(key: Key) -> str:
 
 def substitute(key: Key) -> Any:
     """A value that lets the reading go on to the next fault; never returned to a caller of `load`."""
+    if key.kind == "table" and key.section and key.default is not None:
+        return {one.name: substitute(one) for one in key.section.keys}
     if key.default is not REQUIRED:
         return key.default
     plain = {"text": "", "integer": 0, "number": 0.0, "boolean": False, "texts": (), "numbers": (), "tables": ()}

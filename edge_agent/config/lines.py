@@ -4,6 +4,7 @@ Reads only text that tomllib has accepted, so it looks for the structure and tru
 """
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 KeyPath = tuple[str | int, ...]  # ("device", 0, "unit")
@@ -23,9 +24,11 @@ class Lines:
     text: str
     at: int = 0
     found: dict[KeyPath, int] = field(default_factory=dict)
+    _ends: list[int] = field(default_factory=list)  # where each line ends
     _arrays: dict[KeyPath, int] = field(default_factory=dict)  # elements so far of each [[array of tables]]
 
     def __post_init__(self) -> None:
+        self._ends = [match.start() for match in re.finditer("\n", self.text)]
         prefix: KeyPath = ()
         while self._skip(BLANK) < len(self.text):
             if self.text[self.at] == "[":
@@ -45,7 +48,7 @@ class Lines:
         return self.at
 
     def _mark(self, path: KeyPath) -> None:
-        line = self.text.count("\n", 0, self.at) + 1
+        line = bisect_left(self._ends, self.at) + 1
         for end in range(1, len(path) + 1):
             self.found.setdefault(path[:end], line)
 
