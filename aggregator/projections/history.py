@@ -80,7 +80,7 @@ class HistoryProjection:
     ) -> None:
         """`settled(checkpoint)` is called on the event loop whenever more of the log is in history.
 
-        `repair` is awaited when `run` begins, before anything else writes: it brings back what was lost.
+        `repair` is awaited when `run` begins and after each `put`: it brings back what turned out to be lost.
         """
         self.log, self.history = log, history
         self.latest = Latest() if latest is None else latest
@@ -99,8 +99,7 @@ class HistoryProjection:
 
     async def run(self) -> None:
         """Follow the log until cancelled; then what was gathered is put away first."""
-        if self._repair is not None:
-            await self._repair()
+        await self._bring_back()
         self._gathering = Gathering(self.history.checkpoint)
         self.latest.load(await unbroken(asyncio.to_thread(lambda: list(self.history.latest()))))
         self._due_ns = self._clock.monotonic_ns() + self._age_ns
@@ -161,8 +160,13 @@ class HistoryProjection:
         before = self.history.checkpoint
         await asyncio.to_thread(self._write)
         self._due_ns = self._clock.monotonic_ns() + self._age_ns
+        await self._bring_back()
         if self.history.checkpoint != before:
             self._settled(self.history.checkpoint)
+
+    async def _bring_back(self) -> None:
+        if self._repair is not None:
+            await self._repair()
 
     def _write(self) -> None:
         gathered = self._gathering

@@ -53,7 +53,7 @@ def unshuffled(data: memoryview, count: int, kind: npt.DTypeLike) -> npt.NDArray
     if size == 1:
         return np.frombuffer(data, kind, count)
     lanes = np.frombuffer(data, np.uint8, count * size).reshape(size, count)
-    return np.ascontiguousarray(lanes.T).view(kind).reshape(count)
+    return lanes.T.copy().view(kind).reshape(count)  # of its own, also where a transposed view would do
 
 
 def width_of(spread: int) -> int:
@@ -197,7 +197,8 @@ def unpack_finite(data: memoryview, count: int, kind: int, decimals: int, entrie
     if kind == FloatKind.CONSTANT:
         return np.full(count, np.frombuffer(data[:8], np.float64)[0]), data[8:]
     if kind == FloatKind.SINGLE:
-        return unshuffled(data, count, np.float32).astype(np.float64), data[size:]
+        with np.errstate(invalid="ignore"):  # damage may look like a signalling NaN
+            return unshuffled(data, count, np.float32).astype(np.float64), data[size:]
     if kind == FloatKind.RAW:
         return unshuffled(data, count, np.float64).astype(np.float64, copy=False), data[size:]
     table = unshuffled(data, entries, np.float64)

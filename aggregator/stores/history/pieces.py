@@ -36,7 +36,9 @@ def cut(row: Row, batch: Batch) -> Iterator[Piece]:
         source, receive = block.source_ns + offset, block.receive_ns + offset
         codes = worse(block.codes, CLOCK) if doubtful else block.codes
         layout = Layout(row.gateway, block.device, block.points)
-        low, high = int(source.min()), int(source.max())
+        low = high = int(source[0])
+        if len(source) > 1:
+            low, high = int(source.min()), int(source.max())
         if earliest <= low and high < latest and low // HOUR_NS == high // HOUR_NS:
             yield Piece(slot(low), layout, row.position, source, receive, block.values, codes)
         else:

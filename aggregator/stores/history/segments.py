@@ -6,7 +6,8 @@ crash in between, the log is read again from the checkpoint, and each day skips 
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -18,6 +19,7 @@ from aggregator.stores.history import (
     NS,
     Account,
     Damage,
+    HistoryError,
     Intake,
     Newest,
     PointName,
@@ -26,7 +28,7 @@ from aggregator.stores.history import (
     Window,
 )
 from aggregator.stores.history import state as states
-from aggregator.stores.history.archive import Archive, day_names
+from aggregator.stores.history.archive import Archive, day_names, day_of
 from aggregator.stores.history.compaction import compact
 from aggregator.stores.history.day import SUFFIX, Day
 from aggregator.stores.history.segment import Press
@@ -36,6 +38,7 @@ LOG = logging.getLogger(__name__)
 OPEN_MAX = 16  # day files the writer keeps open: a backlog spreads over some days
 GRACE_NS = 120 * NS  # after its end an hour still fills: batches are on their way
 PARTS_MAX = 128  # of one layout and hour before they are compacted without waiting for its end
+DISK = "check the disk's space and health"
 UNREADABLE = (StoreError, apsw.Error, UnicodeDecodeError)
 ASIDE = "damaged"  # folder for files that could not be read
 
@@ -87,12 +90,18 @@ class SegmentHistory:
             fresh = newer(part, day.cursor)
             account.skipped += len(part.pieces) - len(fresh.pieces)
             if upto > day.cursor:
-                account.readings += day.put(fresh, upto)
+                with self._writing(name):
+                    account.readings += day.put(fresh, upto)
                 account.days.add(name)
                 self._dirty.update(day.touched)
                 account.parts += len(day.touched)
         keys = {one.position: (one.epoch, one.sequence) for one in intake.origins}
-        self._state.advance(upto, intake.pieces, intake.words, keys)
+        try:
+            self._state.advance(upto, intake.pieces, intake.words, keys)
+        except apsw.Error as error:
+            raise HistoryError(
+                f"{self._state.path}: not written: {error}; check the disk's space and health"
+            ) from error
         return account
 
     def compact(self, now_ns: int) -> int:
@@ -102,7 +111,8 @@ class SegmentHistory:
         for name, layout, hour in sorted(self._dirty):
             day = self._day(name)
             if hour < over or parts(day, layout, hour) > PARTS_MAX:
-                moved += compact(day, layout, hour)
+                with self._writing(name):
+                    moved += compact(day, layout, hour)
                 self._dirty.discard((name, layout, hour))
         return moved
 
@@ -113,6 +123,8 @@ class SegmentHistory:
             return gone
         horizon = now_ns - self.retention_days * DAY_NS
         for name in day_names(self.directory):
+            if name[:10] > day_of(horizon):
+                continue  # readings arrive after their day begins, so this one has younger ones
             if self._day(name).marks["last_arrival_ns"] < horizon:
                 self.unlink(name)
                 gone.append(name)
@@ -178,7 +190,9 @@ class SegmentHistory:
         return state
 
     def _look_for_parts(self) -> None:
-        for name in day_names(self.directory):
+        """In the days that were written last: an older one is looked at when something late comes for it."""
+        written = {name: (self.directory / (name + SUFFIX)).stat().st_mtime_ns for name in day_names(self.directory)}
+        for name in sorted(written, key=written.__getitem__)[-OPEN_MAX:]:
             self._note_parts(name)
 
     def _note_parts(self, name: str) -> None:
@@ -198,6 +212,20 @@ class SegmentHistory:
                 self._days[name] = self._kind(path, self._press, self._vfs)
         self._days.move_to_end(name)
         return self._days[name]
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        """Errors of SQLite as ours; a day whose file turns out to be damaged is set aside, to be made again."""
+        path = self.directory / (name + SUFFIX)
+        try:
+            yield
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            self._days.pop(name).close()
+            self._set_aside(path, error)
+            self.lost.add(name)
+            raise HistoryError(f"{path}: damaged: {error}; it is made again from the log") from error
+        except apsw.Error as error:
+            raise HistoryError(f"{path}: not written: {error}; {DISK}") from error
 
     def _set_aside(self, path: Path, error: Exception) -> None:
         """Keep a file that cannot be read, out of the way, for whoever wants to look into it."""

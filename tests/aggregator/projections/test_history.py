@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import apsw
 import pytest
 
 from aggregator.projections.history import HistoryProjection
@@ -11,7 +12,8 @@ from aggregator.projections.latest import Latest
 from aggregator.projections.query import Query
 from aggregator.projections.rebuild import rebuild, rebuild_lost
 from aggregator.stores import Arrival
-from aggregator.stores.history import PointName, Window
+from aggregator.stores.history import HistoryError, Intake, PointName, Window
+from aggregator.stores.history.day import Day
 from aggregator.stores.history.segments import SegmentHistory
 from aggregator.stores.log import SqliteLog
 from protos.batch import encode
@@ -111,6 +113,47 @@ async def test_a_lost_day_comes_back_when_the_server_starts(log: SqliteLog, tmp_
     await log.append([arrival(7)])
     await HistoryProjection(log, history).catch_up()
     assert len(history.scan(POINT, ALL)) == 70
+    history.close()
+
+
+class Rotten(Day):
+    """A day whose pages turn out to be damaged when it is written to for the second time."""
+
+    def put(self, intake: Intake, upto: int) -> int:
+        if self.cursor and not (self.path.parent / "damaged").exists():
+            raise apsw.CorruptError("database disk image is malformed")
+        return super().put(intake, upto)
+
+
+async def test_a_day_damaged_while_it_is_written_comes_back(log: SqliteLog, tmp_path: Path) -> None:
+    history = SegmentHistory(tmp_path / "history", day=Rotten)
+    projection = HistoryProjection(log, history, repair=lambda: rebuild_lost(history, log))
+    await log.append([arrival(n) for n in range(1, 6)])
+    await projection.catch_up()
+    await log.append([arrival(6)])
+    with pytest.raises(HistoryError, match="made again"):
+        await projection.catch_up()
+    assert history.lost == {"2026-01-01"}
+    task = asyncio.create_task(projection.run())  # as the server does when a part failed
+    await until(lambda: not history.lost)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await projection.catch_up()
+    assert len(history.scan(POINT, ALL)) == 60
+    history.close()
+
+
+async def test_a_day_found_damaged_when_it_is_opened_again_comes_back(log: SqliteLog, tmp_path: Path) -> None:
+    history = SegmentHistory(tmp_path / "history")
+    projection = HistoryProjection(log, history, repair=lambda: rebuild_lost(history, log))
+    await log.append([arrival(n) for n in range(1, 6)])
+    await projection.catch_up()
+    history._days.pop("2026-01-01").close()  # as when many days are in use
+    (tmp_path / "history" / "2026-01-01.sqlite").write_bytes(b"rubbish" * 2000)
+    await log.append([arrival(6)])
+    await projection.catch_up()
+    assert history.lost == set()
+    assert len(history.scan(POINT, ALL)) == 60
     history.close()
 
 
