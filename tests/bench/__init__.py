@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<figure with _>.py: run(scale) → Figures
     "poll": "50 devices × 100 registers at 1 Hz, wire to aggregator; thingsboard-gateway beside it; memory",
+    "poll-flat": "the same flat out, wire to durable buffer",
     "kills": "kill -9 at random points of agent, aggregator, both; restart to first commit",
     "cuts": "the link refused, a black hole, refused and the agent killed: lost, duplicated, dead peer seen",
     "ingest": "aggregator durable ingest over mTLS, and the memory of 1,000 gateways",

@@ -27,9 +27,7 @@ class City:
     aggregator: "subprocess.Popen[bytes]"
 
     def status(self) -> dict[str, Any]:
-        done = subprocess.run([BIN / "edge-agent", "status", self.config, "--json"], capture_output=True, check=False)
-        report: dict[str, Any] = json.loads(done.stdout)
-        return report
+        return ask(self.config)
 
 
 def verb(*words: object) -> str:
@@ -68,21 +66,44 @@ def profile(folder: Path, name: str, registers: int) -> Path:
     return file
 
 
-def site(folder: Path, addresses: dict[str, str], devices: Sequence[tuple[str, str, int]], **buffer: float) -> Path:
-    """A gateway's file: `devices` are (profile, connection, unit)."""
+def site(
+    folder: Path,
+    addresses: dict[str, str],
+    devices: Sequence[tuple[str, str, int]],
+    period_ms: int,
+    **buffer: float,
+) -> Path:
+    """A gateway's file: `devices` are (profile, connection, unit); without addresses it works alone."""
     lines = [
         f'[gateway]\nid = "gw-bench"\ndistrict = "bench"\nstate_dir = "{folder}/edge"',
         f'profiles_dir = "{folder}/devices"',
-        f'[aggregator]\naddress = "{addresses["sync"]}"\nenrol_address = "{addresses["enrolment"]}"',
         "[buffer]\n" + "\n".join(f"{key} = {value}" for key, value in buffer.items()),
     ]
+    if addresses:
+        lines.append(f'[aggregator]\naddress = "{addresses["sync"]}"\nenrol_address = "{addresses["enrolment"]}"')
     lines += [
-        f'[[device]]\nname = "d{n:03}"\nprofile = "{kind}"\nconnection = "{connection}"\nunit = {unit}'
+        f'[[device]]\nname = "d{n:03}"\nprofile = "{kind}"\nconnection = "{connection}"\nunit = {unit}\n'
+        f"period_ms = {period_ms}"
         for n, (kind, connection, unit) in enumerate(devices)
     ]
     file = folder / "gateway.toml"
     file.write_text("\n".join(lines) + "\n")
     return file
+
+
+@contextmanager
+def agent(folder: Path, config: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A running agent of its own."""
+    with running([BIN / "edge-agent", "run", config], folder / "agent.log") as process:
+        wait_for(folder / "edge" / "status.sock", process, folder / "agent.log")
+        yield process
+
+
+def ask(config: Path) -> dict[str, Any]:
+    """What `edge-agent status --json` says."""
+    done = subprocess.run([BIN / "edge-agent", "status", config, "--json"], capture_output=True, check=False)
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
 @contextmanager
@@ -96,9 +117,8 @@ def city(folder: Path, devices: Sequence[tuple[str, str, int]], **buffer: float)
     with running([BIN / "aggregator", "serve", file], folder / "aggregator.log") as server:
         wait_for(state / "endpoints.json", server, folder / "aggregator.log")
         addresses = json.loads((state / "endpoints.json").read_text())
-        config = site(folder, addresses, devices, **buffer)
+        config = site(folder, addresses, devices, 0, **buffer)
         token = verb("aggregator", "enrol-token", "gw-bench", "-c", file).strip()
         verb("edge-agent", "enrol", config, "--token", token)
-        with running([BIN / "edge-agent", "run", config], folder / "agent.log") as agent:
-            wait_for(folder / "edge" / "status.sock", agent, folder / "agent.log")
-            yield City(folder, config, file, agent, server)
+        with agent(folder, config) as process:
+            yield City(folder, config, file, process, server)

@@ -70,7 +70,7 @@ class Trial:
         found = [json.loads(line) for line in lines.read_text().splitlines()]
         devices = [(one["profile"], one["connection"], one["unit"]) for one in found]
         (self.folder / "devices").mkdir()
-        self.config = site(self.folder, addresses, devices, commit_ms=COMMIT_MS)
+        self.config = site(self.folder, addresses, devices, 0, commit_ms=COMMIT_MS)
         token = verb("aggregator", "enrol-token", "gw-bench", "-c", self.server).strip()
         verb("edge-agent", "enrol", self.config, "--token", token)
         self.start("agent")
