@@ -6,26 +6,30 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 
-TIMEX = struct.Struct("@Iqqqqi")  # modes offset freq maxerror esterror status; times in µs
+# modes, offset, freq, maxerror, esterror, status, constant, precision, tolerance, time (two words)
+TIMEX = struct.Struct("@I4xqqqqi4xqqqqq")
 TIMEX_BYTES = 256  # 208 in use
 STA_UNSYNC = 0x0040
+STA_NANO = 0x2000  # the second word of the time is in ns, not µs
 TIME_ERROR = 5  # return value: not synchronised
 WORST_US = 1_000_000  # a kernel that admits more than a second does not help
+NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The kernel's wall clock is synchronised, within `error_ns`."""
+    """The kernel vouches for its clock: it is `utc_ns`, within `error_ns`."""
 
+    utc_ns: int
     error_ns: int
 
 
 def decode(answer: int, raw: bytes) -> Reading | None:
     """What adjtimex returned and wrote; None unless it vouches for its clock."""
-    _, _, _, max_error_us, _, status = TIMEX.unpack_from(raw)
+    _, _, _, max_error_us, _, status, _, _, _, seconds, part = TIMEX.unpack_from(raw)
     if answer < 0 or answer == TIME_ERROR or status & STA_UNSYNC or not 0 <= max_error_us < WORST_US:
         return None
-    return Reading(max_error_us * 1000)
+    return Reading(seconds * NS + (part if status & STA_NANO else part * 1000), max_error_us * 1000)
 
 
 @cache

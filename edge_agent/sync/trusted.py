@@ -19,6 +19,7 @@ from protos.clock import NS, Anchor, Clock
 UNKNOWN_NS = 10 * 365 * 86_400 * NS  # the error bound of a wall clock nobody vouches for
 FLOOR_EVERY_NS = 600 * NS  # how often the floor is written: a wear of 144 small writes a day
 SKEW_NS = 60 * NS  # a wall clock this near to the believed time may check certificates by itself
+PLAY_NS = NS  # the two are read within microseconds of each other, a second apart at most on a machine in trouble
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ class TrustedTime:
         """
         now, wall = self._clock.monotonic_ns(), self._clock.wall_ns()
         told, kernel = self.estimator.best, self._ask_kernel()
-        if kernel is not None and wall >= self.floor_ns:
+        # a wall clock that is not the kernel's belongs to somebody who plays with this process's time
+        if kernel is not None and wall >= self.floor_ns and abs(kernel.utc_ns - wall) < PLAY_NS:
             synced = Estimate(wall - now, kernel.error_ns, now)
             if told is None or (told.agrees(synced, now) and synced.error_ns < told.error_at(now)):
                 return Anchor(self._clock.boot_id, synced.offset_ns, synced.error_ns, "ntp")

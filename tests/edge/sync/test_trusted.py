@@ -1,11 +1,12 @@
+import ctypes
 import json
 from pathlib import Path
 
 import pytest
 
-from edge_agent.sync.ntp import STA_UNSYNC, TIME_ERROR, TIMEX, TIMEX_BYTES, Reading, decode
+from edge_agent.sync.ntp import STA_NANO, STA_UNSYNC, TIME_ERROR, TIMEX, TIMEX_BYTES, Reading, decode, library, read
 from edge_agent.sync.trusted import UNKNOWN_NS, TrustedTime
-from protos.clock import NS, SteppedClock
+from protos.clock import NS, SteppedClock, SystemClock
 
 UTC = 1_800_000_000 * NS
 
@@ -42,13 +43,18 @@ def test_a_restarted_agent_knows_what_this_boot_knew(tmp_path: Path) -> None:
 
 def test_the_kernel_counts_when_it_is_better_and_not_contradicted(tmp_path: Path) -> None:
     clock = SteppedClock(0, UTC)
-    time = TrustedTime(tmp_path / "t", clock, lambda: Reading(1000))
+    time = TrustedTime(tmp_path / "t", clock, lambda: Reading(clock.wall_ns(), 1000))
     assert (time.anchor().source, time.anchor().error_ns) == ("ntp", 1000)
     time.echo(0, UTC + 50_000_000, 100_000_000)
     assert time.anchor().source == "ntp"
     clock.step_wall(3600 * NS)  # a kernel that says it is synchronised, an hour off: the aggregator wins
     assert time.anchor().source == "aggregator"
     assert abs(time.utc_ns() - UTC) < NS
+
+
+def test_a_wall_clock_that_is_not_the_kernels_is_not_vouched_for(tmp_path: Path) -> None:
+    time = TrustedTime(tmp_path / "t", SteppedClock(0, UTC), lambda: Reading(UTC + 3600 * NS, 1000))
+    assert time.anchor().source == "wall"
 
 
 async def test_a_step_of_the_wall_clock_moves_nothing(tmp_path: Path) -> None:
@@ -95,13 +101,25 @@ def test_the_file_is_small_and_rarely_written(tmp_path: Path) -> None:
     assert set(json.loads((tmp_path / "t").read_text())) >= {"floor_utc_ns", "boot_id"}
 
 
-def raw(max_error_us: int, status: int) -> bytes:
-    return TIMEX.pack(0, 0, 0, max_error_us, 0, status).ljust(TIMEX_BYTES, b"\0")
+def raw(max_error_us: int, status: int, part: int = 250_000) -> bytes:
+    return TIMEX.pack(0, 0, 0, max_error_us, 0, status, 0, 0, 0, 1_800_000_000, part).ljust(TIMEX_BYTES, b"\0")
 
 
 def test_the_kernel_vouches_only_while_synchronised() -> None:
-    assert decode(0, raw(1500, 0)) == Reading(1_500_000)
+    good = Reading(UTC + NS // 4, 1_500_000)
+    assert decode(0, raw(1500, 0)) == good
+    assert decode(0, raw(1500, STA_NANO, 250_000_000)) == good
     assert decode(0, raw(1500, STA_UNSYNC)) is None
     assert decode(TIME_ERROR, raw(1500, 0)) is None
     assert decode(-1, raw(1500, 0)) is None
     assert decode(0, raw(16_000_000, 0)) is None
+
+
+def test_this_machines_kernel_can_be_asked() -> None:
+    """Whether synchronised or not: the layout is right if its time is the wall clock's."""
+    found = ctypes.create_string_buffer(TIMEX_BYTES)
+    answer = library().adjtimex(found)
+    assert answer >= 0
+    seconds = TIMEX.unpack_from(found.raw)[9]
+    assert abs(seconds - SystemClock().wall_ns() // NS) <= 2
+    assert read() is None or abs(read().utc_ns - SystemClock().wall_ns()) < NS  # type: ignore[union-attr]
