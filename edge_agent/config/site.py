@@ -39,6 +39,7 @@ def load(file: Path) -> Gateway:
     brokers = tuple(read_brokers(values["broker"], place))
     library = Library(own_profiles(values["gateway"], place))
     devices = tuple(read_devices(values["device"], place, library, [broker.name for broker in brokers]))
+    check_lines(values["device"], place)
     check_addresses(values, place)
     faults.check()
     return build(file, place, values, devices, brokers, library)
@@ -173,15 +174,42 @@ def read_devices(
             yield read_device(table, profile, at, brokers)
 
 
+def check_lines(tables: tuple[dict[str, Any], ...], place: Place) -> None:
+    """A serial port has one set of settings, whoever is on it."""
+    known: dict[str, tuple[str, str]] = {}  # port → connection and device that came first
+    for number, table in enumerate(tables):
+        connection = canonical(table["connection"])
+        if not connection.startswith("rtu://"):
+            continue
+        first, name = known.setdefault(connection.partition("?")[0], (connection, table["name"]))
+        if connection != first:
+            at = place.below("device", number, "connection")
+            at.fault(f"has other settings than {name} on the same port", f"make both {first}", table["connection"])
+
+
 def read_device(table: Mapping[str, Any], profile: Profile, at: Place, brokers: list[str]) -> Device:
     check_connection(table["connection"], profile, at.below("connection"), brokers)
     if profile.modbus is not None and table["topic"]:
         at.below("topic").fault("has no use for a Modbus device", "remove it", table["topic"])
     if wanted := table["points"]:
         profile = choose(profile, wanted, at.below("points"))
-    same = {key: table[key] for key in ("name", "connection", "unit", "topic", "asset", "period_ms")}
+    same = {key: table[key] for key in ("name", "unit", "topic", "asset", "period_ms")}
     options = {**table["options"], **option_files(table["options"], at.below("options"))}
-    return Device(**same, profile=profile, domain=table["domain"] or profile.domain, options=options)
+    connection = canonical(table["connection"])
+    return Device(
+        **same, profile=profile, connection=connection, domain=table["domain"] or profile.domain, options=options
+    )
+
+
+def canonical(connection: str) -> str:
+    """The same text for the same line, so that its devices share one connection."""
+    scheme, _, rest = connection.partition("://")
+    if scheme == "rtu":
+        path, _, query = rest.partition("?")
+        return f"rtu://{path}?{'&'.join(sorted(query.split('&')))}" if query else connection
+    if scheme in PORTS and ":" not in rest.rpartition("]")[2]:
+        return f"{connection}:{PORTS[scheme]}"
+    return connection
 
 
 def option_files(options: Mapping[str, str], at: Place) -> dict[str, str]:
@@ -238,6 +266,7 @@ def check_address(text: str, at: Place) -> None:
         check_setting(name, value if equals else "", at, text)
 
 
+PORTS = {"tcp": 502, "rtu+tcp": 502, "tls": 802}  # where an address names none
 SETTINGS = {  # of a serial line, in the query of its address or in options
     "baud": tuple(str(rate) for rate in (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400)),
     "parity": ("N", "E", "O"),

@@ -22,10 +22,10 @@ from edge_agent.sources.modbus.address import Address, parse
 from edge_agent.sources.modbus.decode import Decoder
 from edge_agent.sources.modbus.faults import NoAnswer, Refused
 from edge_agent.sources.modbus.framing import Request, read
+from edge_agent.sources.modbus.identify import identify
 from edge_agent.sources.modbus.link import Link
-from edge_agent.sources.modbus.mbap import MbapLink
 from edge_agent.sources.modbus.plan import Limits, coalesce
-from edge_agent.sources.modbus.rtu import RtuLink
+from edge_agent.sources.modbus.source import link_to
 from protos.clock import SystemClock
 from protos.units import coefficients
 
@@ -38,7 +38,6 @@ SUGGESTED_MAX = 3
 FIT_MIN = 0.75
 GATEWAY_CODES = (10, 11)  # exceptions by which a TCP gateway says that nobody is there
 MANY = (1, 2, 3, 100, 246, 247)  # a device that answers to all of these answers to everything
-OBJECTS = {0: "vendor", 1: "product", 2: "revision", 4: "name", 5: "model"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -134,8 +133,7 @@ class Scan:
 
     async def look(self, units: Sequence[int]) -> list[Found]:
         """Every unit that answers. Raises NoAnswer when there is no connection."""
-        kind = RtuLink if self.address.framed_as_rtu else MbapLink
-        self.link = kind(self.address, {}, SystemClock())
+        self.link = link_to(self.address, {}, SystemClock())
         try:
             found = [Found(unit) for unit in await self._present(units)]
             if self.address.scheme in ("tcp", "tls") and len(found) == len(units) > len(MANY):
@@ -179,10 +177,9 @@ class Scan:
     async def _identity(self, unit: int) -> dict[str, str]:
         """What function 43/14 says; nothing where it is not spoken."""
         try:
-            answer = await self._ask(Request(unit, bytes([43, 14, 1, 0])))
+            return await identify(self.link, unit, self.timeout_ns)
         except (Refused, NoAnswer):
             return {}
-        return dict(objects(answer))
 
     async def _suggest(self, unit: int) -> list[tuple[float, str]]:
         fits: list[tuple[float, int, str]] = []
@@ -236,13 +233,3 @@ def likeliness(point: PointSpec, value: float) -> float:
 def internal(value: float, point: PointSpec) -> float:
     scale, offset = coefficients(point.unit, point.quantity)
     return value * scale + offset
-
-
-def objects(answer: bytes) -> Iterator[tuple[str, str]]:
-    """The objects of an answer to 43/14: type, code, conformity, more, next, count, then id, length, text each."""
-    at = 6
-    while at + 2 <= len(answer):
-        number, length = answer[at], answer[at + 1]
-        if name := OBJECTS.get(number):
-            yield name, answer[at + 2 : at + 2 + length].decode("ascii", "replace")
-        at += 2 + length

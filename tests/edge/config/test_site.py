@@ -144,10 +144,26 @@ def test_each_fault(tmp_path: Path, change: tuple[str, str], wrong: str) -> None
     assert not any("geheim" in fault for fault in faults)
 
 
-@pytest.mark.parametrize("address", ["tcp://192.0.2.7", "tls://meter.example.org", "tcp://[2001:db8::7]:502"])
-def test_addresses(tmp_path: Path, address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [
+        ("tcp://192.0.2.7", "tcp://192.0.2.7:502"),
+        ("tls://meter.example.org", "tls://meter.example.org:802"),
+        ("tcp://[2001:db8::7]:503", "tcp://[2001:db8::7]:503"),
+        ("tcp://[2001:db8::7]", "tcp://[2001:db8::7]:502"),
+        ("rtu:///dev/ttyS0?parity=N&baud=9600", "rtu:///dev/ttyS0?baud=9600&parity=N"),
+        ("rtu:///dev/ttyS0", "rtu:///dev/ttyS0"),
+    ],
+)
+def test_the_same_line_has_the_same_name(tmp_path: Path, address: str, same: str) -> None:
     (tmp_path / "site.toml").write_text(GOOD.replace("tcp://192.0.2.7:502", address))
-    assert load(tmp_path / "site.toml").devices[0].connection == address
+    assert load(tmp_path / "site.toml").devices[0].connection == same
+
+
+def test_one_serial_port_has_one_set_of_settings(tmp_path: Path) -> None:
+    faults = faults_of(tmp_path, GOOD.replace("tcp://192.0.2.7:502", "rtu:///dev/ttyUSB0?baud=19200"))
+    assert len(faults) == 1
+    assert "has other settings than feeder on the same port" in faults[0]
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

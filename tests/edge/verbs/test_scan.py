@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edge_agent.cli import main
-from edge_agent.verbs.scan import connection_of, objects, units_of
+from edge_agent.verbs.scan import connection_of, units_of
 
 END_S = 10.0
 
@@ -75,5 +75,3 @@ def test_words() -> None:
     assert connection_of("192.0.2.1") == "tcp://192.0.2.1"
     assert connection_of("/dev/ttyUSB0") == "rtu:///dev/ttyUSB0"
     assert connection_of("rtu+tcp://h:1") == "rtu+tcp://h:1"
-    answer = bytes([14, 1, 1, 0, 0, 2, 0, 3]) + b"ABC" + bytes([1, 2]) + b"XY"
-    assert list(objects(answer)) == [("vendor", "ABC"), ("product", "XY")]
