@@ -7,7 +7,6 @@ After the integration messages of https://www.chirpstack.io/docs/chirpstack/inte
 """
 
 import base64
-import binascii
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -42,7 +41,7 @@ def unpack(encoded: object, device: Device) -> dict[str, object]:
         raise PayloadError("was not decoded by the network server: give the device a codec there")
     try:
         return milesight.decode(base64.b64decode(str(encoded), validate=True), channels)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one; letters beyond ASCII raise another
         raise PayloadError(f"has no base64 data: {error}") from error
 
 
