@@ -178,11 +178,11 @@ class Decoder:
 
 
 def texts(specs: Sequence[PointSpec], blocks: Sequence[Block], payload: bytes) -> Iterator[tuple[str, str]]:
-    """(point, string) of the text points, which are numbered from 0 in these blocks of their own."""
+    """(point, string) of each text point in the joined data of these blocks."""
     starts = accumulate((block.request.data for block in blocks), initial=0)
     for block, start in zip(blocks, starts, strict=False):
         for number in block.points:
             register = specs[number].register
-            if register is not None:
+            if register is not None and register.type == "str":
                 at = start + 2 * (register.address - block.address)
                 yield specs[number].name, text(payload[at : at + 2 * register.length], register.order)

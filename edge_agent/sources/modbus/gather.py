@@ -21,6 +21,7 @@ DTYPES |= {"f64": "<f8", "bits16": "<u2", "bits32": "<u4", "bcd16": "<u2", "bcd3
 DIGITS = np.arange(0, 32, 4, dtype=np.uint32)  # shifts of eight packed decimal digits
 WEIGHTS = 10.0 ** np.arange(8)
 NO_BITS = np.zeros(0, np.uint8)
+NO_WORDS = np.zeros(0, np.uint32)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,7 +34,7 @@ class Gather:
     to: slice | Indices
     bits: Bytes  # of type bit: the bit's number in its byte
     masks: Words | None  # of bits16 and bits32, when any has a mask; 0 is the whole word
-    shifts: Words | None
+    shifts: Words
 
     def into(self, raw: Floats, payload: Bytes) -> None:
         taken = payload[self.index]
@@ -82,12 +83,12 @@ def gather(kind: str, found: Sequence[tuple[int, Register, int]]) -> Gather:
     to = together([number for number, _, _ in found])
     if kind == "bit":
         places = np.array([place for _, _, place in found], np.intp)
-        return Gather(None, False, places // 8, to, (places % 8).astype(np.uint8), None, None)
+        return Gather(None, False, places // 8, to, (places % 8).astype(np.uint8), None, NO_WORDS)
     index: list[int] = []
     for _, register, place in found:
         order = wire_order(2 * size(register), register.order)
         index.extend(place + order.index(k) for k in reversed(range(len(order))))
-    masks = shifts = None
+    masks, shifts = None, NO_WORDS
     if kind.startswith("bits") and any(register.mask for _, register, _ in found):
         masks = np.array([register.mask for _, register, _ in found], np.uint32)
         shifts = np.array([shift(register.mask) for _, register, _ in found], np.uint32)

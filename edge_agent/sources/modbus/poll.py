@@ -19,7 +19,6 @@ from protos.clock import NS, Clock
 log = logging.getLogger(__name__)
 NO_SUCH = (2, 3)  # exceptions that speak of the addresses asked for
 BEYOND_GATEWAY = (10, 11)  # a gateway speaks for a unit behind it that does not answer
-GUARD_SHORT_NS = 25 * NS // 1000  # cheaper to wait for than another request
 GUARD_WAIT_NS = 150 * NS // 1000  # what cannot be read in two is waited for so long, else left out of this cycle
 
 
@@ -50,15 +49,17 @@ class Poller:
         probing = breaker.open
         parts: list[bytes] = []
         missing: list[tuple[Block, int]] = []
-        answered = False
         for block in (blocks := job.blocks):
             try:
                 data = await self._read(job, block, breaker.timeout_ns(job.unit.timeout_ns))
+            except Guarded:  # held back by ourselves: says nothing about the unit
+                missing.append((block, NEVER))
+                parts.append(bytes(block.request.data))
+                continue
             except NoAnswer as error:
-                self._failed(job, error, answered)
+                self._failed(job, error)
                 missing += [(one, NEVER) for one in blocks[len(parts) :]]
                 break
-            answered = True
             if data is None:
                 missing.append((block, EXCEPTION))
             parts.append(data or bytes(block.request.data))
@@ -83,16 +84,14 @@ class Poller:
         return data
 
     async def _around(self, block: Block, guard: Guarded, timeout_ns: int, pause_ns: int) -> bytes:
-        """Read a guarded block when its guard ends soon, else by two requests of shapes that no late answer has."""
+        """Read a guarded block by two requests of shapes that no late answer has, or wait if the guard ends soon."""
         self.counters.guarded += 1
-        wait_ns = guard.until_ns - self.clock.monotonic_ns()
-        if wait_ns > GUARD_SHORT_NS:
-            for cut in block.shapes():
-                first, second = block.halves(cut)
-                if first.data != second.data and not any(map(self.link.blocked_until, (first, second))):
-                    head = await self.link.ask(first, timeout_ns, pause_ns)
-                    return head + await self.link.ask(second, timeout_ns, pause_ns)
-        if wait_ns > GUARD_WAIT_NS:
+        for cut in block.shapes():
+            first, second = block.halves(cut)
+            if first.data != second.data and not any(map(self.link.blocked_until, (first, second))):
+                head = await self.link.ask(first, timeout_ns, pause_ns)
+                return head + await self.link.ask(second, timeout_ns, pause_ns)
+        if guard.until_ns - self.clock.monotonic_ns() > GUARD_WAIT_NS:
             raise guard
         await self.clock.sleep_until(guard.until_ns)
         return await self.link.ask(block.request, timeout_ns, pause_ns)
@@ -115,11 +114,9 @@ class Poller:
                 refused.add(number)
         job.narrow(block, refused)
 
-    def _failed(self, job: Job, error: NoAnswer, answered: bool) -> None:
-        """A cycle without an answer; held back by ourselves it says nothing about the unit."""
+    def _failed(self, job: Job, error: NoAnswer) -> None:
+        """A cycle that ended without an answer."""
         self.counters.timeouts += 1
-        if isinstance(error, Guarded):
-            return
         breaker = job.unit.breaker
         was_open = breaker.open
         breaker.failed(self.clock.monotonic_ns())

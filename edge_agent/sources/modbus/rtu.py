@@ -18,6 +18,7 @@ from edge_agent.sources.modbus.port import Wire
 from protos.clock import NS, Clock
 
 DRAIN_NS = 30 * NS // 1000  # silence after a fault; USB adapters and converters hold bytes for up to 16 ms
+GUARD_SHORT_NS = 25 * NS // 1000  # a guard that is cheaper to wait for than another request
 OVERHEAD = 5  # bytes of an answer beside its data: unit, function, count, CRC
 
 
@@ -47,7 +48,10 @@ class RtuLink(Link):
         await super()._ready(request, timeout_ns, max(pause_ns, self._silence_ns))
         await self._drain(timeout_ns)
         if until := self.blocked_until(request):
-            raise Guarded(until)
+            if until - self.clock.monotonic_ns() > GUARD_SHORT_NS:
+                raise Guarded(until)
+            await self.clock.sleep_until(until)
+            await self._drain(timeout_ns)
 
     def blocked_until(self, request: Request) -> int:
         now = self.clock.monotonic_ns()

@@ -59,9 +59,9 @@ def limits(kind: str) -> tuple[float, float]:
 def encode(register: Register, raw: float) -> list[int]:
     """Registers (or one bit) that hold `raw`. Raises ValueError when the type cannot hold it."""
     kind = register.type
-    low, high = (0, register.mask >> shift(register.mask)) if register.mask else limits(kind)
     if kind == "str" or not math.isfinite(raw):
         raise ValueError(f"{raw} cannot be written as {kind}")
+    low, high = (0, register.mask >> shift(register.mask)) if register.mask else limits(kind)
     number = raw if kind in ("f32", "f64") else round(raw)
     if not low <= number <= high:
         raise ValueError(f"{number:g} does not fit {kind}: {low:g} to {high:g}")

@@ -11,7 +11,7 @@ from edge_agent.profile import PointSpec, Register
 from edge_agent.sources import Outcome, Written
 from edge_agent.sources.modbus.budget import Budget
 from edge_agent.sources.modbus.decode import Decoder, linear
-from edge_agent.sources.modbus.faults import ModbusError, NoAnswer, Refused
+from edge_agent.sources.modbus.faults import Guarded, ModbusError, NoAnswer, Refused
 from edge_agent.sources.modbus.framing import Request, read, write
 from edge_agent.sources.modbus.job import Unit, register_of
 from edge_agent.sources.modbus.link import Link
@@ -21,6 +21,7 @@ from protos.clock import NS, Clock
 from protos.units import coefficients
 
 SETTLE_NS = NS // 5  # a device that does not show a value at once is read a second time after this
+GUARD_WAIT_NS = 5 * NS  # a write can wait longer than a poll for answers that may still come
 EACH = Limits(125, 2000, 0, False)
 
 
@@ -147,7 +148,13 @@ class Writer:
         return Written(Outcome.CLAMPED, value, "the device holds another value")
 
     async def _ask(self, unit: Unit, request: Request) -> bytes:
-        return await self.link.ask(request, unit.timeout_ns, unit.pause_ns)
+        try:
+            return await self.link.ask(request, unit.timeout_ns, unit.pause_ns)
+        except Guarded as guard:
+            if guard.until_ns - self.clock.monotonic_ns() > GUARD_WAIT_NS:
+                raise
+            await self.clock.sleep_until(guard.until_ns)
+            return await self.link.ask(request, unit.timeout_ns, unit.pause_ns)
 
     async def _read(self, unit: Unit, register: Register) -> bytes:
         return await self._ask(unit, read(unit.number, register.function, register.address, size(register)))
