@@ -9,7 +9,8 @@ from protos.batch.header import Damaged
 from protos.batch.samples import Block
 
 BETWEEN, LISTS = "\0", "\x02"
-REMEMBERED_BYTES_MAX = 64 << 10  # a gateway's names; longer ones are read anew each time
+REMEMBERED_BYTES_MAX = 16 << 10  # a gateway's names; longer ones are read anew each time
+REMEMBERED_MAX = 512  # gateways, or shapes of their batches; some 10 kB each
 Points = tuple[str, ...]
 
 
@@ -51,7 +52,7 @@ def parse_names(section: bytes, blocks: int) -> tuple[tuple[str, ...], tuple[Poi
     return devices, tuple([layouts[place] for place in places.tolist()])
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=REMEMBERED_MAX)
 def _remembered(section: bytes, blocks: int) -> tuple[tuple[str, ...], tuple[Points, ...]]:
     return parse_names(section, blocks)
 

@@ -17,8 +17,8 @@ Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 Shape = tuple[tuple[str, int, int], ...]  # device, identity of the tuple of points, rows; per block
 
-PLANS_MAX = 128  # shapes remembered; a shape of 2,000 readings takes about 150 kB
-MEMORIES_MAX = 4096  # columns' schemes remembered, by device and tuple of points
+CELLS_MAX = 100_000  # readings in all shapes remembered, at about 60 bytes each; the newest shape is always kept
+MEMORIES_MAX = 4096  # devices' schemes remembered, a byte for each point
 RETRY = 64  # after so many batches a column that found no decimals may try again
 
 
@@ -84,6 +84,7 @@ class Plans:
 
     def __init__(self) -> None:
         self._plans: OrderedDict[Shape, Plan] = OrderedDict()
+        self._cells = 0
         self._memories: OrderedDict[tuple[str, int], tuple[tuple[str, ...], Bytes]] = OrderedDict()
 
     def of(self, blocks: Sequence[Block]) -> Plan:
@@ -93,11 +94,16 @@ class Plans:
         if plan is None:
             check_names(blocks)
             plan = self._plans[shape] = Plan(blocks, self._remembered(blocks))
-            if len(self._plans) > PLANS_MAX:
-                self._plans.popitem(last=False)
+            self._cells += plan.size
+            while self._cells > CELLS_MAX and len(self._plans) > 1:
+                self._cells -= self._plans.popitem(last=False)[1].size
         else:
             self._plans.move_to_end(shape)
         return plan
+
+    def cells(self) -> int:
+        """Readings in the shapes remembered."""
+        return self._cells
 
     def _remembered(self, blocks: Sequence[Block]) -> Bytes:
         chosen = []

@@ -26,6 +26,7 @@ from protos.batch import (
     peek,
 )
 from protos.batch.header import HEAD, seal
+from protos.batch.plan import CELLS_MAX, Plans
 from protos.clock import NS, Anchor
 
 ANCHOR = Anchor(bytes(range(16)), 1_700_000_000 * NS, 5_000_000, "aggregator")
@@ -160,6 +161,14 @@ def test_what_no_batch_can_hold_is_refused_when_written(change: dict[str, object
 def test_a_key_that_does_not_fit_is_refused(key: Key) -> None:
     with pytest.raises(ValueError, match=r"gateway id|does not fit"):
         encode(replace(batch(block("a", 2)), key=key))
+
+
+def test_what_an_encoder_remembers_is_bounded() -> None:
+    plans, points = Plans(), tuple(f"p{i}" for i in range(100))
+    for rows in range(1, 200):
+        times, values = np.arange(rows), np.zeros((rows, 100))
+        plans.of([Block("a", points, times, times, values, values.astype(np.uint8))])
+        assert plans.cells() <= CELLS_MAX
 
 
 def test_the_header_is_as_documented() -> None:
