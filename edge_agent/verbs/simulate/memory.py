@@ -17,7 +17,7 @@ from edge_agent.verbs.simulate.signals import Signal
 TABLE = {1: 1, 5: 1, 15: 1, 2: 2, 3: 3, 6: 3, 16: 3, 22: 3, 23: 3, 4: 4}  # function code → the table it works on
 REFRESH_S = 0.1  # values are as old as this at most
 FORMATS = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "u64": ">Q", "i64": ">q", "f32": ">f", "f64": ">d"}
-EXPONENT = -2  # of points that scale others (SunSpec), so that hundredths can be seen
+EXPONENT_MIN = -2  # of points that scale others (SunSpec): hundredths can be seen, where the type has room for them
 
 
 def ordered(data: bytes, order: str) -> list[int]:
@@ -62,9 +62,13 @@ class Memory:
     mode: str = "signals"
     cells: dict[tuple[int, int], int] = field(default_factory=dict)  # (table, address) → value
     written: set[tuple[int, int]] = field(default_factory=set)  # these keep what was written
+    exponents: dict[str, int] = field(default_factory=dict)  # of the points that scale others
     _fresh_s: float = -math.inf
 
     def __post_init__(self) -> None:
+        for point in self.profile.points:
+            if point.register is not None and (name := point.register.scale_from):
+                self.exponents[name] = max(self.exponents.get(name, EXPONENT_MIN), fitting(point, point.register))
         if self.mode == "signals":
             self._fill_gaps()
             self.refresh()
@@ -102,14 +106,11 @@ class Memory:
         if abs(now - self._fresh_s) < REFRESH_S:
             return
         self._fresh_s = now
-        exponents = {
-            point.name: EXPONENT for point in self.profile.points if point.register and not point.register.scale_from
-        }
         words: dict[tuple[int, int], int] = {}  # of masked points that share a register
         for point in self.profile.points:
             if point.register is None:
                 continue
-            registers = self._registers(point, point.register, now, exponents)
+            registers = self._registers(point, point.register, now)
             for offset, value in enumerate(registers):
                 place = (TABLE[point.register.function], point.register.address + offset)
                 if place in self.written:
@@ -120,17 +121,17 @@ class Memory:
                     continue  # the whole word of bits that other points show one by one
                 self.cells[place] = value
 
-    def _registers(self, point: PointSpec, register: Register, now: float, exponents: dict[str, int]) -> list[int]:
+    def _registers(self, point: PointSpec, register: Register, now: float) -> list[int]:
         signal = Signal(point, self.seed)
         if register.type == "str":
             return encode_text(register, signal.text())
-        if any(p.register is not None and p.register.scale_from == point.name for p in self.profile.points):
-            return encode(register, EXPONENT)
+        if point.name in self.exponents:
+            return encode(register, self.exponents[point.name])
         if point.access == "w":
             return encode(register, 0)
         value = (signal(now) - point.offset) / point.scale
         if register.scale_from:
-            value /= 10.0 ** exponents[register.scale_from]
+            value /= 10.0 ** self.exponents[register.scale_from]
         if register.mask:
             return encode(register, register.mask if value else 0)
         return encode(register, value)
@@ -146,6 +147,14 @@ class Memory:
         for (table, _, end), (after, start, _) in pairwise(spans):
             if table == after and 0 < start - end <= gap:
                 self.cells.update(((table, address), 0) for address in range(end, start))
+
+
+def fitting(point: PointSpec, register: Register) -> int:
+    """The least power of ten with which the point's whole range fits into its type, short of its invalid markers."""
+    bounds = point.checks.get("range", {})
+    most = max(abs(bounds.get("min", 0.0)), abs(bounds.get("max", 0.0)), 1e-9) / point.scale
+    bits = 16 * size(register) - (register.type[0] == "i")
+    return math.ceil(math.log10(most / (2**bits - 2)))
 
 
 def size(register: Register) -> int:
