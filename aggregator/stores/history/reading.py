@@ -51,13 +51,11 @@ PARTS = """
     FROM member JOIN part USING (layout)
     WHERE point = ? AND hour BETWEEN ? AND ? AND last_ns >= ? AND first_ns < ? AND first_arrival_ns <= ?
     ORDER BY hour, layout, number"""
-SHEETS = """
-    SELECT 0, layout, hour, number, rows, first_ns, last_ns, first_arrival_ns, last_arrival_ns, blob FROM axis
-    WHERE hour BETWEEN ?1 AND ?2 AND last_ns >= ?3 AND first_ns < ?4 AND first_arrival_ns <= ?5
-    UNION ALL
-    SELECT 1, layout, hour, number, rows, first_ns, last_ns, first_arrival_ns, last_arrival_ns, blob FROM part
-    WHERE hour BETWEEN ?1 AND ?2 AND last_ns >= ?3 AND first_ns < ?4 AND first_arrival_ns <= ?5
-    ORDER BY 3, 2, 1, 4"""
+AXES = """
+    SELECT layout, hour, number, rows, first_ns, last_ns, first_arrival_ns, last_arrival_ns, blob FROM axis
+    WHERE layout = ? AND hour BETWEEN ? AND ? AND last_ns >= ? AND first_ns < ? AND first_arrival_ns <= ?
+    ORDER BY hour, number"""
+PARTS_OF_LAYOUT = AXES.replace("axis", "part")
 SHEET = """
     SELECT point, rows, usable, low, high, mean, last, last_ns, blob FROM segment
     WHERE hour = ? AND layout = ? AND number = ?"""
@@ -65,7 +63,6 @@ TALLIES = """
     SELECT layout, hour, number, rows, usable, low, high, mean, last, last_ns, blob FROM segment
     WHERE point = ? AND hour BETWEEN ? AND ?"""
 POINT = "SELECT id, crc FROM point WHERE gateway = ? AND device = ? AND name = ?"
-NOBODY = Layout("", "", ())
 EVER = np.iinfo(np.int64).max
 HOUR = 3_600_000_000_000
 
@@ -158,24 +155,24 @@ class DayReader:
                 yield table(point.gateway, point.device, (point.name,), axis, values[one], codes[one])
 
     def sheets(self, window: Window, wanted: Mapping[Layout, tuple[int, ...]] | None) -> Iterator[Table]:
-        """Whole layouts, hour by hour: what export and a district's view read. `wanted`: columns of each layout."""
+        """Layouts, one after the other, hour by hour: what export and a district's view read.
+
+        `wanted`: the columns of each layout; None for all of all.
+        """
         bounds = (window.first_ns, window.until_ns, EVER if window.as_of_ns is None else window.as_of_ns)
-        layouts = {number: layout for layout, number in self.layouts().items()}
         hours = self._hours(window)
-        for is_part, *row, blob in self.connection.execute(SHEETS, (*hours, *bounds)):
-            place: Place = tuple(row)
-            layout = layouts.get(place[0], NOBODY)
+        for layout, number in self.layouts().items():
             columns = tuple(range(len(layout.points))) if wanted is None else wanted.get(layout, ())
             if not columns:
                 continue
-            if is_part:
-                with self._guard(f"part {place[2]} of layout {place[0]} hour {place[1]}"):
+            for *row, blob in self.connection.execute(AXES, (number, *hours, *bounds)):
+                yield from self._sheet(layout, tuple(row), blob, columns)
+            names, chosen = tuple(layout.points[column] for column in columns), list(columns)
+            for *row, blob in self.connection.execute(PARTS_OF_LAYOUT, (number, *hours, *bounds)):
+                place: Place = tuple(row)
+                with self._guard(f"part {place[2]} of layout {number} hour {place[1]}"):
                     axis, values, codes = decode_part(self.press, part_identity(place), blob)
-                    names = tuple(layout.points[column] for column in columns)
-                    chosen = list(columns)
                     yield table(layout.gateway, layout.device, names, axis, values[chosen], codes[chosen])
-            else:
-                yield from self._sheet(layout, place, blob, columns)
 
     def _sheet(self, layout: Layout, place: Place, blob: bytes, columns: tuple[int, ...]) -> Iterator[Table]:
         where = f"set {place[2]} of layout {place[0]} hour {place[1]}"
