@@ -1,7 +1,6 @@
 """What waits to be said to one gateway, merged so that a gateway that reads slowly costs little memory."""
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 
 from aggregator.limits import Bucket, Limits
@@ -32,6 +31,31 @@ class Settling:
 class Line:
     """One stream's outgoing side, its meters, and the batches on their way into the log."""
 
+    __slots__ = (
+        "_beat",
+        "_messages",
+        "_news",
+        "_refusal",
+        "_refused",
+        "_settled",
+        "_settling",
+        "_stored",
+        "batches",
+        "beats_since_end",
+        "bytes",
+        "committing",
+        "end_reason",
+        "gateway",
+        "heard_ns",
+        "heartbeat_ns",
+        "not_after_ns",
+        "serial",
+        "spoke_ns",
+        "throttled",
+        "waiting",
+        "writer",
+    )
+
     def __init__(self, gateway: str, serial: str, not_after_ns: int, limits: Limits, now_ns: int) -> None:
         self.gateway, self.serial, self.not_after_ns = gateway, serial, not_after_ns
         self.heard_ns = self.spoke_ns = now_ns  # monotonic
@@ -48,10 +72,10 @@ class Line:
         self._stored: list[Key] = []
         self._settled: list[Span] = []
         self._refused: list[sync_pb2.Refused] = []
-        self._settling: deque[Settling] = deque()
+        self._settling: list[Settling] = []
         self._beat: sync_pb2.Heartbeat | None = None
-        self._messages: deque[sync_pb2.ToGateway] = deque()
-        self._news = asyncio.Event()
+        self._messages: list[sync_pb2.ToGateway] = []
+        self._news: asyncio.Future[None] | None = None  # made while the writer waits
 
     @property
     def dead_after_ns(self) -> int:
@@ -69,7 +93,7 @@ class Line:
             self.end(f"does not read: {MESSAGES_MAX} messages wait")
         else:
             self._messages.append(message)
-            self._news.set()
+            self._wake()
 
     def stored(self, epoch: int, sequence: int, position: int, checkpoint: int) -> None:
         """Durable in the log at `position` (0: long settled)."""
@@ -78,37 +102,37 @@ class Line:
             self._settled.append(Span(epoch, sequence, sequence))
         else:
             self._settle_later(position, epoch, sequence)
-        self._news.set()
+        self._wake()
 
     def refused(self, epoch: int, sequence: int, reason: str) -> None:
         if len(self._refused) >= REFUSED_MAX:
             self.end(f"{REFUSED_MAX} of its batches were refused and it does not listen")
         self._refused.append(sync_pb2.Refused(epoch=epoch, sequence=sequence, reason=reason))
-        self._news.set()
+        self._wake()
 
     def settle(self, checkpoint: int) -> None:
         """History is durable up to this log position."""
         if done := [one for one in self._settling if one.position <= checkpoint]:
             self._settled += [Span(one.epoch, one.first, one.last) for one in done]
-            self._settling = deque(one for one in self._settling if one.position > checkpoint)
-            self._news.set()
+            self._settling = [one for one in self._settling if one.position > checkpoint]
+            self._wake()
 
     def beat(self, beat: sync_pb2.Heartbeat) -> None:
         self._beat = beat
-        self._news.set()
+        self._wake()
 
     def end(self, reason: str = "", *, final: bool = False) -> None:
         """Say what is left, then the reason if there is one, then hang up. The first reason stands."""
         if self.end_reason is None:
             self.end_reason = reason
             self._refusal = sync_pb2.Refusal(reason=reason, final=final) if reason else None
-            self._news.set()
+            self._wake()
 
     async def next(self) -> sync_pb2.ToGateway | None:
         """The next message; None when the stream is to end."""
         while True:
             if self._messages:
-                return self._messages.popleft()
+                return self._messages.pop(0)
             if self._stored or self._settled or self._refused:
                 return self._ack()
             if self.end_reason is not None:
@@ -117,8 +141,13 @@ class Line:
             if self._beat is not None:
                 beat, self._beat = self._beat, None
                 return sync_pb2.ToGateway(heartbeat=beat)
-            self._news.clear()
-            await self._news.wait()
+            self._news = asyncio.get_running_loop().create_future()
+            await self._news
+            self._news = None
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     def _ack(self) -> sync_pb2.ToGateway:
         ack = sync_pb2.Ack(

@@ -24,7 +24,11 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.so_reuseport", 0),  # a second server on the same port must fail, not steal gateways
     ("grpc.max_concurrent_streams", 8),  # per connection: one sync stream and a renewal
     ("grpc.http2.min_ping_interval_without_data_ms", 4_000),
-    ("grpc.max_metadata_size", 16 << 10),("grpc.tsi.max_frame_size", 2048),
+    ("grpc.max_metadata_size", 16 << 10),
+    # memory, times a thousand connections: small TLS frames (gateways only get acks), small first reads
+    ("grpc.tsi.max_frame_size", 2_048),
+    ("grpc.experimental.tcp_read_chunk_size", 1_024),
+    ("grpc.experimental.tcp_min_read_chunk_size", 256),
 )
 
 

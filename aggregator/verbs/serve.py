@@ -5,9 +5,8 @@ import asyncio
 import logging
 from pathlib import Path
 
-from aggregator.app import App
 from aggregator.config import DEFAULT, ConfigError, load
-from aggregator.screen import fail
+from aggregator.memory import forget_start_up_code, keep_empty_buffers_out
 from aggregator.stores import StoreError
 from protos.tls import TlsError
 
@@ -21,13 +20,23 @@ def run(args: argparse.Namespace) -> int:
     logging.basicConfig(
         level=logging.DEBUG if args.verbose else logging.INFO, format="%(levelname)s %(name)s: %(message)s"
     )
+    keep_empty_buffers_out()
     try:
         asyncio.run(serve(args.config))
     except (ConfigError, StoreError, TlsError, OSError) as error:
+        from aggregator.screen import fail  # what draws for people is not kept in a server's memory
+
         return fail(error)
     return 0
 
 
 async def serve(path: Path) -> None:
+    from aggregator.app import App  # loaded after the heap was told how to treat large blocks
+
     app = App(load(path))
-    await app.run(lambda: print(f"sync {app.address('sync')}  enrolment {app.address('enrolment')}", flush=True))
+
+    def ready() -> None:
+        print(f"sync {app.address('sync')}  enrolment {app.address('enrolment')}", flush=True)
+        forget_start_up_code()
+
+    await app.run(ready)
