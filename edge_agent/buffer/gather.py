@@ -37,14 +37,19 @@ def gather(key: Key, priority: Priority, anchor: Anchor, frames: Sequence[Frame]
 
 
 def block_of(layout: Layout, frames: Sequence[Frame]) -> Block:
-    good = np.zeros(len(layout.points), np.uint8)
-    codes: Codes = np.stack([good if frame.codes is None else frame.codes for frame in frames])
+    shape = (len(frames), len(layout.points))
+    codes: Codes = np.zeros(shape, np.uint8)
+    for row, frame in enumerate(frames):
+        if frame.codes is not None:  # rare: no array is touched for frames that are all GOOD
+            codes[row] = frame.codes
+    receive_ns = np.array([frame.receive_ns for frame in frames], np.int64)
+    polled = all(frame.source_ns == frame.receive_ns for frame in frames)
     return Block(
         device=layout.device,
         points=layout.points,
-        receive_ns=np.array([frame.receive_ns for frame in frames], np.int64),
-        source_ns=np.array([frame.source_ns for frame in frames], np.int64),
-        values=np.stack([frame.values for frame in frames]),
+        receive_ns=receive_ns,
+        source_ns=receive_ns if polled else np.array([frame.source_ns for frame in frames], np.int64),
+        values=np.concatenate([frame.values for frame in frames]).reshape(shape),
         codes=codes,
     )
 
