@@ -69,7 +69,8 @@ class Cabinet:
             log.error("buffer: the epoch file is damaged; epoch %d is begun", self.epochs.current.number)
 
     def _reserve(self) -> int:
-        """Bytes kept for the log; on the disk of a test there is nothing to keep."""
+        """Begin the log anew; returns the bytes kept for it. On the disk of a test there is nothing to keep."""
+        self.store.database.restart_log()
         return self.store.database.reserve() if self._place.vfs is None else 0
 
     def _start_over(self, error: Exception) -> None:

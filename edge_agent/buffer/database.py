@@ -146,15 +146,21 @@ class Database:
         if copied >= pages:
             self._wal_pages = 0
 
-    def reserve(self) -> int:
-        """Empty the log and give its file its full size at once, so that a full disk cannot keep it from being
-        written; returns that size, 0 where the disk has no room for it. Call when nothing else is going on."""
+    def restart_log(self) -> None:
+        """Copy the log home and cut it to nothing: what a crash left behind its sound part must not stay there.
+
+        Left for another time while a reader looks at it, or where there is no room.
+        """
         try:
             with judged(self.path):
                 self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        except (apsw.FullError, apsw.BusyError):  # a reader is looking at it, or there is no room: another time
-            return 0
-        self._wal_pages = 0
+            self._wal_pages = 0
+        except (apsw.FullError, apsw.BusyError):
+            return
+
+    def reserve(self) -> int:
+        """Give the log's file its full size at once, so that a full disk cannot keep it from being written; returns
+        that size, 0 where the disk has no room for it."""
         try:
             file = os.open(f"{self.path}-wal", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from tests.bench import Figure
 from tests.faults.powercuts import explore
 
-STATES = {"ci": 2_000, "full": 12_000}
+STATES = {"ci": 2_100, "full": 12_000}
 APPENDS, CONTROL_STATES = 100, 60
 
 

@@ -7,9 +7,10 @@ beside a torn write stay as they were (SQLite's assumption of powersafe overwrit
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import apsw
 
@@ -118,10 +119,15 @@ def torn(content: Content, how: str, chance: random.Random) -> bytes:
     return bytes(result)
 
 
-def states(events: list[Event], count: int, seed: int) -> Iterator[tuple[dict[str, bytes], list[object]]]:
-    """About `count` (files, notes so far) spread over the whole log; a third has nothing or all of the rest."""
+def states(
+    events: list[Event], count: int, seed: int, before: Mapping[str, bytes] = MappingProxyType({})
+) -> Iterator[tuple[dict[str, bytes], list[object]]]:
+    """About `count` (files, notes so far) spread over the whole log; a third has nothing or all of the rest.
+
+    `before`: files that were there, and safe, when the log began.
+    """
     chance = random.Random(seed)
-    files: dict[str, Content] = {}
+    files = {name: Content(bytearray(data)) for name, data in before.items()}
     notes: list[object] = []
     owed = 0.0
     for event in events:
