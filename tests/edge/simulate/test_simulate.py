@@ -16,6 +16,11 @@ from pymodbus.framer import FramerType
 from pymodbus.logging import pymodbus_apply_logging_config
 
 from edge_agent.cli import main
+from edge_agent.sources.modbus import NoAnswer, Refused, link_to
+from edge_agent.sources.modbus.address import parse
+from edge_agent.sources.modbus.framing import read
+from protos.clock import SystemClock
+from tests.simulators.mqtt_certificates import make
 
 pymodbus_apply_logging_config("CRITICAL")
 END_S = 10.0
@@ -114,6 +119,44 @@ async def test_faults_on_demand(faults: str, kind: str) -> None:
         client(devices[0]["connection"], timeout_s=0.1) as modbus,
     ):
         assert set(await outcomes(modbus, 1, 4)) == {kind}
+
+
+async def test_tls(tmp_path: Path) -> None:
+    """The gateway's own TLS line reads it, certificate checked; one that trusts another authority does not."""
+    made = make(tmp_path / "ours")
+    words = ["--listen", "tls://127.0.0.1:0", "--certificate", made.server, "--key", made.server_key]
+    async with played("eastron-sdm630", "--mode", "address", *words, lines=1) as devices:
+        for trusted in (made, make(tmp_path / "others")):
+            options = {"ca_file": str(trusted.ca)}
+            link = link_to(parse(devices[0]["connection"], options), options, SystemClock())
+            try:
+                data = await link.ask(read(1, 3, 500, 2), 1_000_000_000)
+                assert data == bytes([1, 244, 1, 245])
+                assert trusted is made
+            except NoAnswer:
+                assert trusted is not made
+            finally:
+                link.drop()
+
+
+@pytest.mark.parametrize("place", ["tcp://127.0.0.1:0", "rtu"])
+async def test_a_noisy_line_never_gives_a_wrong_value(place: str) -> None:
+    """All faults at once: what the gateway's line takes for an answer is one, whatever else goes by."""
+    faults = "timeout=0.03,garbage=0.1,late=0.03,duplicate=0.1,exception=0.05"
+    async with played("eastron-sdm630", "--mode", "address", "--listen", place, "--faults", faults, lines=1) as devices:
+        link = link_to(parse(devices[0]["connection"], {}), {}, SystemClock())
+        good = bad = 0
+        for address in range(200):
+            count = 1 + address % 90
+            try:
+                data = await link.ask(read(1, 3, address, count), 50_000_000)
+                assert data == b"".join(register.to_bytes(2) for register in range(address, address + count))
+                good += 1
+            except (NoAnswer, Refused):
+                bad += 1
+        link.drop()
+    assert good > 50
+    assert bad > 5
 
 
 async def test_dead_units_never_answer() -> None:
