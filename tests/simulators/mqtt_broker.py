@@ -1,5 +1,6 @@
-"""A real mosquitto on a free loopback port: plain or TLS, with or without users; stopped, and started again, at will."""
+"""A real mosquitto on a free loopback port: plain or TLS, with or without users, stopped and started again at will."""
 
+import getpass
 import shutil
 import socket
 import subprocess
@@ -54,6 +55,7 @@ class MosquittoBroker:
         yield from ("per_listener_settings false", "log_dest stderr", "log_type error", "log_type warning")
         yield from ("connection_messages false", "max_queued_messages 0", "set_tcp_nodelay true")
         yield from ("persistence true", "autosave_interval 1", f"persistence_location {self.folder}/")
+        yield f"user {getpass.getuser()}"  # as root it would become another user, who cannot read the test's files
         yield f"listener {self.port} 127.0.0.1"
         if self.users:
             passwords = self.folder / "passwords"

@@ -1,4 +1,4 @@
-"""A device that publishes numbered readings: `python -m tests.simulators.mqtt_publisher PORT TOPIC COUNT [QOS] [PER_S]`.
+"""Publishes numbered readings: `python -m tests.simulators.mqtt_publisher PORT TOPIC COUNT [QOS] [PER_S]`.
 
 Each message is `{"n": 17, "v": 17.5}`. It ends once the broker has acknowledged all of them.
 """

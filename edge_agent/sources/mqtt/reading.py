@@ -119,8 +119,10 @@ class Group:
         """Raw values, as in `specs`, to internal units (P,) and codes (P,), None where all are GOOD."""
         values, codes = [], None
         for at, (raw, simple, spec) in enumerate(zip(raws, self._simple, self.numbers, strict=False)):
-            if simple and type(raw) is float and raw - raw == 0.0:
-                values.append(raw)
+            if simple and (
+                (type(raw) is float and raw - raw == 0.0) or (type(raw) is int and -EXACT_MAX <= raw <= EXACT_MAX)
+            ):
+                values.append(raw)  # the usual case, without a call
                 continue
             value, why = number(raw, spec)
             values.append(value)
@@ -135,6 +137,8 @@ class Group:
 
     def strings(self, raws: Sequence[object]) -> tuple[tuple[str, str], ...]:
         """(point, text) of the text points that are there."""
+        if not self.texts:
+            return ()
         pairs = zip(self.texts, raws[len(self.numbers) :], strict=True)
         return tuple((spec.name, str(raw)) for spec, raw in pairs if not isinstance(raw, Mark))
 

@@ -82,15 +82,18 @@ class Kind:
 
     def _lay_out(self, device: Device) -> list[str]:
         faults: list[str] = []
+        if not device.topic.strip("/"):
+            faults.append(f'device {device.name}: topic is missing: give its topic root, as topic = "hall/meter"')
         topics: dict[str, list[tuple[PointSpec, Place]]] = {}
         for spec in device.profile.points:
             where = spec.place.path if spec.place else ""
             try:
-                topics.setdefault(self.topic(device, spec), []).append((spec, self.place(where)))
+                member = (spec, self.place(where))
+                topics.setdefault(self.topic(device, spec), []).append(member)
             except ValueError as error:
                 kind = self.manners.payload
                 faults.append(f"{device.profile.id}.toml: point {spec.name}: path {where!r} of {kind}: {error}")
-        for topic, members in topics.items():
+        for topic, members in () if faults else topics.items():
             numeric_first = sorted(members, key=lambda member: member[0].quantity == "text")
             for part in [numeric_first] if self.whole_in(device, topic) else [[member] for member in numeric_first]:
                 group = Group(device, tuple(spec for spec, _ in part), topic)
