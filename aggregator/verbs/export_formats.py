@@ -4,17 +4,28 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from aggregator.stores import StoreError
 from aggregator.stores.history import Origin, Words
 from aggregator.stores.history.reading import Table
 from protos.quality import Quality, Reason
 
-Columns = dict[str, Any]  # name → sequence, all of one length
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A column of few distinct words: their numbers (N,), and the words."""
+
+    numbers: npt.NDArray[np.int32]
+    words: Sequence[str]
+
+
+Columns = dict[str, Any]  # name → array, list or Coded, all of one length
 NAMES = (
     "gateway",
     "device",
@@ -28,8 +39,8 @@ NAMES = (
     "reason",
     "text",
 )
-QUALITIES = np.array([Quality(n).name if n in Quality._value2member_map_ else str(n) for n in range(4)], object)
-REASONS = np.array([Reason(n).name if n in Reason._value2member_map_ else str(n) for n in range(64)], object)
+QUALITIES = [Quality(n).name if n in Quality._value2member_map_ else str(n) for n in range(4)]
+REASONS = [Reason(n).name if n in Reason._value2member_map_ else str(n) for n in range(64)]
 GROUP_ROWS = 1 << 20  # of a Parquet row group
 
 
@@ -39,18 +50,19 @@ def of_table(table: Table, origins: dict[int, Origin], rows_max: int) -> Iterato
     for begin in range(0, len(keys), rows_max):
         cut = slice(begin, begin + rows_max)
         rows = len(keys[cut])
+        same = np.zeros(rows, np.int32)
         for name, values, codes in zip(table.points, table.values, table.codes, strict=True):
             yield {
-                "gateway": [table.gateway] * rows,
-                "device": [table.device] * rows,
-                "point": [name] * rows,
+                "gateway": Coded(same, [table.gateway]),
+                "device": Coded(same, [table.device]),
+                "point": Coded(same, [name]),
                 "epoch": keys[cut, 0],
                 "sequence": keys[cut, 1],
                 "source_time": table.source_ns[cut],
                 "receive_time": table.receive_ns[cut],
                 "value": values[cut],
-                "quality": QUALITIES[codes[cut] >> 6],
-                "reason": REASONS[codes[cut] & 0x3F],
+                "quality": Coded((codes[cut] >> 6).astype(np.int32), QUALITIES),
+                "reason": Coded((codes[cut] & 0x3F).astype(np.int32), REASONS),
                 "text": [None] * rows,
             }
 
@@ -58,18 +70,23 @@ def of_table(table: Table, origins: dict[int, Origin], rows_max: int) -> Iterato
 def of_words(strings: Sequence[tuple[Words, Origin]]) -> Columns:
     codes = np.array([one.code for one, _ in strings], np.uint8)
     return {
-        "gateway": [one.point.gateway for one, _ in strings],
-        "device": [one.point.device for one, _ in strings],
-        "point": [one.point.name for one, _ in strings],
+        "gateway": coded([one.point.gateway for one, _ in strings]),
+        "device": coded([one.point.device for one, _ in strings]),
+        "point": coded([one.point.name for one, _ in strings]),
         "epoch": np.array([origin.epoch for _, origin in strings], np.int64),
         "sequence": np.array([origin.sequence for _, origin in strings], np.int64),
         "source_time": np.array([one.source_ns for one, _ in strings], np.int64),
         "receive_time": np.array([one.receive_ns for one, _ in strings], np.int64),
         "value": np.full(len(strings), np.nan),
-        "quality": QUALITIES[codes >> 6],
-        "reason": REASONS[codes & 0x3F],
+        "quality": Coded((codes >> 6).astype(np.int32), QUALITIES),
+        "reason": Coded((codes & 0x3F).astype(np.int32), REASONS),
         "text": [one.value for one, _ in strings],
     }
+
+
+def coded(words: Sequence[str]) -> Coded:
+    distinct, numbers = np.unique(np.array(words, object), return_inverse=True)
+    return Coded(numbers.astype(np.int32), distinct.tolist())
 
 
 @contextmanager
@@ -100,6 +117,8 @@ def to_lines(path: Path) -> Iterator[Callable[[Columns], None]]:
 def plain(columns: Columns, name: str, nothing: object) -> list[Any]:
     """A column as text formats have it."""
     column = columns[name]
+    if isinstance(column, Coded):
+        return [column.words[number] for number in column.numbers.tolist()]
     if name.endswith("_time"):
         stamps: list[str] = np.datetime_as_string(column.astype("datetime64[ns]")).tolist()
         return [stamp + "Z" for stamp in stamps]
@@ -137,7 +156,7 @@ def to_parquet(path: Path) -> Iterator[Callable[[Columns], None]]:
 
         def write(columns: Columns) -> None:
             arrays = [
-                arrow.array(columns[name], kind.value_type).dictionary_encode()
+                arrow.DictionaryArray.from_arrays(columns[name].numbers, columns[name].words)
                 if kind is word
                 else arrow.array(columns[name], kind, from_pandas=True)  # no number becomes NULL
                 for name, kind in zip(NAMES, kinds, strict=True)

@@ -25,6 +25,7 @@ from aggregator.verbs.selection import Selection
 from protos import quality
 
 POINTS_MAX = 1_000  # of one query: more is an export
+DAYS_MAX = 62  # of single readings: a point at 1 Hz has 5 million in so many, which still fit the memory
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +60,8 @@ async def answer(settings: config.Config, wanted: Selection, window: Window, arg
             raise StoreError("no point is so named and has readings; `aggregator points` lists them")
         if len(numbers) + len(strings) > POINTS_MAX:
             raise StoreError(f"{len(numbers) + len(strings)} points, at most {POINTS_MAX}: narrow it, or export")
+        if not args.pixels and (days := query.archive.days_in(window)) > DAYS_MAX:
+            raise StoreError(f"{days} days of single readings, at most {DAYS_MAX}: narrow it, --pixels, or export")
         rows: list[dict[str, object]] = []
         for point in numbers:
             rows += await of_point(query, point, window, args)

@@ -62,6 +62,11 @@ class Archive:
         """Names of the day files, ascending."""
         return day_names(self.directory)
 
+    def days_in(self, window: Window) -> int:
+        """How many day files a question about `window` looks at."""
+        first, last = day_of(window.first_ns), day_of(window.until_ns - 1)
+        return sum(first <= name[:10] <= last for name in self.days())
+
     def latest(self) -> list[Newest]:
         return self._of_state(lambda state: list(states.rows(state)))
 
