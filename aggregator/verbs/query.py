@@ -80,7 +80,7 @@ async def answer(settings: config.Config, wanted: Selection, window: Window, arg
 
 async def of_point(query: Query, point: PointName, window: Window, args: argparse.Namespace) -> list[dict[str, object]]:
     if args.pixels:
-        return stretches(point, await query.downsampled(point, window, args.pixels))
+        return stretches(point, await query.downsampled(point, query.archive.extent(window), args.pixels))
     return readings(point, await query.scan(point, window), args.limit)
 
 

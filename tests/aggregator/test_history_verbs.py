@@ -94,6 +94,12 @@ def test_query_reads_segments_and_the_log_over_them(
         assert json.loads(out)[-1]["last"] == BATCHES / 2
 
 
+def test_all_of_history_in_a_few_pixels(settings: config.Config, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(settings, capsys, "query", "gw/meter/power", "--from", "ever", "--pixels", "10", "--json")
+    assert code == 0
+    assert [row["readings"] for row in json.loads(out)] == [BATCHES * SECONDS]
+
+
 def test_query_says_what_is_wrong_with_a_question(settings: config.Config, capsys: pytest.CaptureFixture[str]) -> None:
     for words, why in (
         (("--from", "yesterday"), "--from yesterday: no time"),

@@ -67,6 +67,16 @@ class Archive:
         first, last = day_of(window.first_ns), day_of(window.until_ns - 1)
         return sum(first <= name[:10] <= last for name in self.days())
 
+    def extent(self, window: Window) -> Window:
+        """`window` cut to the days that there are, so that it can be divided; times that cannot be true are outside."""
+        days = [name for name in self.days() if not name.endswith(IMPOSSIBLE)]
+        if not days:
+            return window
+        begin = (date.fromisoformat(days[0]) - EPOCH).days * DAY_NS
+        end = (date.fromisoformat(days[-1]) - EPOCH).days * DAY_NS + 2 * DAY_NS  # and what is not yet in a file
+        first = max(begin, window.first_ns)
+        return replace(window, first_ns=first, until_ns=max(first + 1, min(end, window.until_ns)))
+
     def latest(self) -> list[Newest]:
         return self._of_state(lambda state: list(states.rows(state)))
 
