@@ -8,6 +8,7 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "poll-flat": "the same flat out, wire to durable buffer",
     "kills": "kill -9 at random points of agent, aggregator, both; restart to first commit",
     "cuts": "the link refused, a black hole, refused and the agent killed: lost, duplicated, dead peer seen",
+    "clocks": "machines that believe 1970, a month ago, next year, or jump by an hour",
     "ingest": "aggregator durable ingest over mTLS, and the memory of 1,000 gateways",
     "history": "readings put into segments, their bytes, a day of a point; rows beside it",
     "certificates": "wrong certificates refused, revocation seen live",
@@ -16,6 +17,10 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "powercuts": "states of the disk after power cuts, each opened",
     "mqtt-ack": "MQTT messages lost in a crash, acknowledged after the commit or on receipt; the rate of a flood",
     "bitflips": "bits flipped and files cut short in a gateway's state directory",
+    "bus": "10 units on one RTU line, one dead: the rate of the others; pymodbus beside it",
+    "late-replies": "RTU and TCP lines with late, garbled and repeated answers: values from the wrong register",
+    "modbus-codec": "values per CPU-second of polling alone; pymodbus beside it",
+    "codec": "what a batch and its cleaning cost: bytes on the wire, time; JSON beside",
     "fuzz": "mutated inputs for every parser of what comes from outside",
     "diskfull": "a full disk for minutes",
 }

@@ -24,7 +24,7 @@ import psutil
 
 from edge_agent.buffer import Buffer
 from edge_agent.local import status
-from protos.batch import decode
+from protos.batch import Batch, decode
 from protos.clock import SystemClock
 from protos.span import Span
 from tests.bench import Figure
@@ -55,12 +55,7 @@ class Broken:
     restarts: list[tuple[float, float]] = field(default_factory=list)  # killed at, running again at
 
     def order(self, what: str) -> float:
-        """Tell the link; monotonic seconds at which it was so."""
-        assert self.link.stdin is not None
-        assert self.link.stdout is not None
-        self.link.stdin.write(what + "\n")
-        self.link.stdin.flush()
-        return float(json.loads(self.link.stdout.readline())["at"])
+        return order(self.link, what)
 
     def report(self) -> dict[str, Any]:
         return status.ask(self.folder / "edge") or {}
@@ -77,6 +72,15 @@ class Broken:
             assert self.agent is not None
             with_patience(self.agent)
         return time.monotonic()
+
+
+def order(link: "subprocess.Popen[str]", what: str) -> float:
+    """Tell the link; monotonic seconds at which it was so."""
+    assert link.stdin is not None
+    assert link.stdout is not None
+    link.stdin.write(what + "\n")
+    link.stdin.flush()
+    return float(json.loads(link.stdout.readline())["at"])
 
 
 def with_patience(process: "subprocess.Popen[bytes]") -> None:
@@ -183,25 +187,34 @@ def cut(broken: Broken, how: str, seconds: float, *, kill: bool = False) -> dict
     return found
 
 
-async def committed(folder: Path, upto: tuple[int, int]) -> tuple[Counter[Row], dict[str, list[int]]]:
+class Room:
+    """The [buffer] section for a look into an agent's buffer after its end."""
+
+    max_mb, keep_days, ballast_mb = 2000, 14.0, 16
+
+
+async def batches(folder: Path, gateway: str, upto: tuple[int, int]) -> list[Batch]:
+    """Everything committed on the gateway's own disk up to that key."""
+    found: list[Batch] = []
+    buffer = await Buffer.open(folder / "edge", gateway, SystemClock(), Room())
+    for epoch in range(1, upto[0] + 1):
+        first, last = 1, upto[1] if epoch == upto[0] else MOST
+        while some := await buffer.read(Span(epoch, first, last)):
+            first = some[-1].sequence + 1
+            found += [decode(one.blob) for one in some]
+    await buffer.close()
+    return found
+
+
+def committed(folder: Path, upto: tuple[int, int]) -> tuple[Counter[Row], dict[str, list[int]]]:
     """(readings per batch, device and point; receive times per device) of the gateway's own disk."""
-
-    class Limits:
-        max_mb, keep_days, ballast_mb = 2000, 14.0, 16
-
     rows: Counter[Row] = Counter()
     times: dict[str, list[int]] = {}
-    buffer = await Buffer.open(folder / "edge", GATEWAY, SystemClock(), Limits())
-    for epoch in range(1, upto[0] + 1):
-        first = 1
-        while some := await buffer.read(Span(epoch, first, upto[1] if epoch == upto[0] else MOST)):
-            first = some[-1].sequence + 1
-            for one in some:
-                for block in decode(one.blob).blocks:
-                    times.setdefault(block.device, []).extend(block.receive_ns.tolist())
-                    for point in block.points:
-                        rows[one.epoch, one.sequence, block.device, point] += len(block.receive_ns)
-    await buffer.close()
+    for batch in asyncio.run(batches(folder, GATEWAY, upto)):
+        for block in batch.blocks:
+            times.setdefault(block.device, []).extend(block.receive_ns.tolist())
+            for point in block.points:
+                rows[batch.key.epoch, batch.key.sequence, block.device, point] += len(block.receive_ns)
     return rows, times
 
 
@@ -236,7 +249,7 @@ def count(broken: Broken) -> dict[str, float]:
     rss = psutil.Process(broken.agent.pid).memory_info().rss / 2**20
     stop(broken.agent)
     there = exported(broken, upto)
-    here, times = asyncio.run(committed(broken.folder, upto))
+    here, times = committed(broken.folder, upto)
     pauses = [again - killed for killed, again in broken.restarts]
     gaps = gaps_s(times)
     longest = max(gaps, default=0.0)
@@ -244,7 +257,7 @@ def count(broken: Broken) -> dict[str, float]:
         "readings": float(here.total()),
         "lost": float((here - there).total()),
         "duplicated": float((there - here).total()),
-        "polls_missed": float(len(gaps) - DEVICES * len(pauses)) if pauses else float(len(gaps)),
+        "polls_missed": float(max(0, len(gaps) - DEVICES * len(pauses))),
         "uncommitted_s": round(max(0.0, longest - sum(pauses) - 1.0), 2) if pauses else 0.0,
         "rss_mib": round(rss, 1),
     }

@@ -9,6 +9,7 @@ import pytest
 from edge_agent.sync import Settings
 from edge_agent.sync.faults import Refused, SyncError, Untrusted
 from protos import sync_pb2 as pb
+from protos.batch import Priority
 from protos.clock import NS
 from protos.span import Span, ranges
 from tests.edge.sync.gateway import NAME, Gateway, OffClock, enrol, gateway, running, until
@@ -244,3 +245,54 @@ async def failed(one: Gateway) -> None:
 def test_faults_are_one_family() -> None:
     assert issubclass(Refused, SyncError)
     assert Refused("no", final=True).final
+
+
+async def test_a_bandwidth_cap_holds(home: Home, edge: Gateway) -> None:
+    one = gateway(edge.state, Settings(bandwidth_kbit=400, retry_cap_s=0.5))
+    for _ in range(20):
+        await one.buffer.put(bytes(5000))
+    begun = asyncio.get_running_loop().time()
+    async with running(one):
+        await home.peer.until(lambda: len(home.peer.stored) == 20)
+    took = asyncio.get_running_loop().time() - begun
+    assert one.sync.gauges()["bytes_sent_total"] > 100_000
+    assert took > (100_000 - 2 * 16_384) / 50_000  # all but the burst and the last chunk, at 50 kB/s
+
+
+async def test_a_metered_link_keeps_readings_for_the_burst_but_not_an_alarm(home: Home, edge: Gateway) -> None:
+    one = gateway(edge.state, Settings(metered=True, retry_cap_s=0.5))
+    async with running(one):
+        await home.peer.until(lambda: "status" in kinds(home.peer))
+        await one.buffer.put(b"reading", Priority.TELEMETRY)
+        await home.peer.until(lambda: len(home.peer.stored) == 1)  # the first burst is at once
+        await one.buffer.put(b"reading", Priority.TELEMETRY)
+        with pytest.raises(TimeoutError):
+            await home.peer.until(lambda: len(home.peer.stored) == 2, 0.5)
+        await one.buffer.put(b"fire", Priority.ALARM)
+        await home.peer.until(lambda: len(home.peer.stored) == 3)
+
+
+async def test_a_line_that_vanishes_under_a_batch_loses_nothing(home: Home, edge: Gateway) -> None:
+    """Connections cut again and again while a backlog drains: each batch is there, each in one piece."""
+    home.peer.ack_delay_s = 0.01
+    one = gateway(edge.state, Settings(retry_cap_s=0.05))
+    for n in range(150):
+        await one.buffer.put(b"%06d" % n * 2000)
+    async with running(one):
+        for sofar in (20, 60, 100):
+            await home.peer.until(lambda sofar=sofar: len(home.peer.stored) >= sofar)  # type: ignore[misc]
+            assert one.sync._stream is not None
+            one.sync._stream._call.cancel()
+        await until(one.buffer, lambda: not one.buffer.waiting())
+    assert home.peer.stored == {key: kept.blob for key, kept in one.buffer.kept.items()}
+    assert home.peer.streams == 4
+
+
+async def test_a_peer_that_acks_what_it_does_not_keep_is_caught(home: Home, edge: Gateway) -> None:
+    """Negative control of the counting above."""
+    home.peer.ack_lost = 10
+    for n in range(50):
+        await edge.buffer.put(b"%d" % n)
+    async with running(edge):
+        await until(edge.buffer, lambda: not edge.buffer.waiting())
+    assert home.peer.stored != {key: kept.blob for key, kept in edge.buffer.kept.items()}
