@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from edge_agent.buffer.faults import Locked
@@ -21,8 +22,9 @@ class Lock:
                 f"{path}: another agent (process {holder}) uses this state directory: stop it, or give this gateway"
                 " its own [gateway] state_dir"
             ) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, str(os.getpid()).encode(), 0)
+        with suppress(OSError):  # on a full disk: who holds it is for people only
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
         os.close(self._file)

@@ -5,6 +5,7 @@ read in the old one comes back a few rows at a time, between two pieces of other
 """
 
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,17 +70,25 @@ class Recovery:
 
     def open(self, make_room: Callable[[], object]) -> Store:
         """The store, a new one where the old one is damaged. Raises BufferFault, Unsafe."""
+        trouble: Exception = Damaged("")
         for _ in range(FAULTS_MAX):
             try:
                 with judged(self._place.database):
                     return self._opened()
             except Damaged as error:
+                trouble = error
                 self.retire(error)
-            except apsw.FullError:
+            except (apsw.FullError, apsw.IOError) as error:  # the latter, too: the index of the log does not fit
+                trouble = error
                 make_room()
             except apsw.Error as error:
-                raise BufferFault(f"{self._place.database}: {error}; check the disk and its rights") from error
-        raise BufferFault(f"{self._place.database}: cannot be opened; check the disk, or move the file away")
+                trouble = error
+                break
+        free = shutil.disk_usage(self._place.directory).free
+        raise BufferFault(
+            f"{self._place.database}: cannot be opened: {trouble} ({free} bytes free): make room, or check the disk and"
+            " the rights of the file"
+        ) from trouble
 
     def _opened(self) -> Store:
         options = {"synchronous": self._place.synchronous} | ({"vfs": self._place.vfs} if self._place.vfs else {})

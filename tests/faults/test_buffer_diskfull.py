@@ -5,7 +5,8 @@ import os
 import pytest
 
 from edge_agent.buffer.database import Database
-from tests.faults.diskfull import Limits, explore, mountable
+from tests.edge.buffer.gateway import Gateway
+from tests.faults.diskfull import Greedy, Limits, explore, mountable, small_disk
 
 COMMITS = 120
 
@@ -21,6 +22,28 @@ def small_disks() -> None:
 def test_full_disk_keeps_the_newest() -> None:
     findings = explore(COMMITS)
     assert findings.good(COMMITS), findings
+
+
+async def test_it_starts_on_a_full_disk() -> None:
+    with small_disk() as disk:
+        gateway = Gateway(disk / "state")
+        await gateway.open()
+        for serial in range(1, 60):
+            await gateway.append(serial, rows=50)
+        await gateway.buffer.close()
+        Greedy(disk).take()
+        buffer = await gateway.open()
+        assert [await gateway.append(serial, rows=50) for serial in range(60, 80)] == list(range(60, 80))
+        assert (await gateway.waiting())[-1] == 79
+        assert not buffer.gauges()["ballast_held"]
+        await buffer.close()
+
+
+async def test_a_new_gateway_on_a_full_disk_says_so() -> None:
+    with small_disk(1) as disk:
+        Greedy(disk).take()
+        with pytest.raises(OSError, match="0 bytes free"):
+            await Gateway(disk / "state").open()
 
 
 def test_without_ballast_the_newest_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:

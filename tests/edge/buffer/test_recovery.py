@@ -151,7 +151,7 @@ async def test_a_changed_row_is_not_believed(tmp_path: Path) -> None:
 
 async def test_a_directory_in_its_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / MAIN).mkdir()
-    with pytest.raises(BufferFault, match="check the disk"):
+    with pytest.raises(BufferFault, match="cannot be opened"):
         await Gateway(tmp_path).open()
 
 
