@@ -53,22 +53,25 @@ def from_steps(firsts: Ints, steps: Ints, counts: Ints, total: int) -> Ints:
 
 
 def read_whole(reader: Reader, chosen: Bytes, counts: Ints, total: int) -> Ints:
-    wide = chosen == schemes.RAW
-    wide_columns = int(wide.sum())
-    firsts = np.empty(len(chosen), np.int64)
-    firsts[~wide] = reader.run(len(chosen) - wide_columns)
-    firsts[wide] = reader.run(wide_columns)
+    """The whole numbers (N,) of all columns: those of raw bits are in runs of their own."""
     starts = np.cumsum(counts) - counts
+    after_first = np.ones(total, np.bool_)
+    after_first[starts] = False
+    wide = chosen == schemes.RAW
+    wide_columns = int(np.count_nonzero(wide))
+    narrow_firsts, wide_firsts = reader.run(len(chosen) - wide_columns), reader.run(wide_columns)
     moves = np.zeros(total, np.int64)
-    narrow_places = np.repeat(~wide, counts)
-    narrow_places[starts] = False
-    moves[narrow_places] = reader.run(int(narrow_places.sum()))
-    if wide_columns:
-        wide_places = np.repeat(wide, counts)
-        wide_places[starts] = False
-        moves[wide_places] = reader.run(int(wide_places.sum()))
-    else:
+    if not wide_columns:
+        moves[after_first] = reader.run(total - len(chosen))
         reader.run(0)
+        return summed(narrow_firsts, moves, starts, counts)
+    firsts = np.empty(len(chosen), np.int64)
+    firsts[~wide], firsts[wide] = narrow_firsts, wide_firsts
+    cells = np.repeat(wide, counts)
+    cells &= after_first
+    wide_steps = int(np.count_nonzero(cells))
+    moves[after_first & ~cells] = reader.run(total - len(chosen) - wide_steps)
+    moves[cells] = reader.run(wide_steps)
     return summed(firsts, moves, starts, counts)
 
 
@@ -77,10 +80,11 @@ def values_of(whole: Ints, chosen: Bytes, counts: Ints) -> Floats:
     with np.errstate(all="ignore"):
         outer = schemes.OUTER[cells] if schemes.OUTER[chosen].any() else None
         values = schemes.back(whole.astype(np.float64), schemes.FACTOR[cells], schemes.DIVISOR[cells], outer)
-        if (chosen < schemes.FIRST).any():
-            raw, single = cells == schemes.RAW, cells == schemes.SINGLE
-            values[raw] = whole[raw].view(np.float64)
-            values[single] = whole[single].astype(np.int32).view(np.float32)
+        for number in (schemes.RAW, schemes.SINGLE):
+            at = np.flatnonzero(cells == number)
+            if len(at):
+                bits = whole[at]
+                values[at] = bits.view(np.float64) if number == schemes.RAW else bits.astype(np.int32).view(np.float32)
     return values
 
 

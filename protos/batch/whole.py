@@ -13,6 +13,7 @@ from protos.batch.header import Damaged
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
+ONE = np.uint64(1)
 
 
 def pack(numbers: Ints) -> bytes:
@@ -53,8 +54,14 @@ class Reader:
         width = self.take(1)[0]
         if width > 8:
             raise Damaged(f"numbers of {width} bytes")
-        lanes = self.bytes_(count * width).reshape(width, count)
-        zigzag = np.zeros((count, 8), np.uint8)
-        zigzag[:, :width] = lanes.T
-        unsigned = zigzag.view(np.uint64).reshape(count)
-        return (unsigned >> np.uint64(1)).view(np.int64) ^ -(unsigned & np.uint64(1)).view(np.int64)
+        if width == 1:
+            zigzag = self.bytes_(count).astype(np.uint64)
+        else:
+            lanes = np.zeros((count, 8), np.uint8)
+            lanes[:, :width] = self.bytes_(count * width).reshape(width, count).T
+            zigzag = lanes.view(np.uint64).reshape(count)
+        signs = (zigzag & ONE).view(np.int64)
+        zigzag >>= ONE
+        numbers = zigzag.view(np.int64)
+        numbers ^= np.negative(signs, out=signs)
+        return numbers
