@@ -41,6 +41,7 @@ lock:
 
 protos: setup
 	@$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. protos/*.proto
+	@$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. edge_agent/sources/mqtt/*.proto
 
 clean:
 	rm -rf .venv .demo .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

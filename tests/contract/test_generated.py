@@ -35,6 +35,17 @@ def test_the_runtime_that_is_pinned_takes_it(name: str) -> None:
         importlib.import_module("protos." + name.replace(".proto", kind))
 
 
+def test_parts_of_the_gateway_are_fresh(tmp_path: Path) -> None:
+    """A convention of one source has its own .proto beside it: messages only, no services."""
+    found = sorted(path.relative_to(PROTOS.parent) for path in PROTOS.parent.glob("edge_agent/**/*.proto"))
+    out = [f"--{kind}_out={tmp_path}" for kind in ("python", "pyi")]
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", "-I", ".", *out, *found], cwd=PROTOS.parent, check=True)
+    for path in found:
+        for kind in ("_pb2.py", "_pb2.pyi"):
+            file = path.with_name(path.stem + kind)
+            assert (tmp_path / file).read_text() == (PROTOS.parent / file).read_text(), f"{file} is stale: make protos"
+
+
 def test_nothing_is_left_of_a_removed_file() -> None:
     generated = {path.name.split("_pb2")[0] for path in PROTOS.glob("*_pb2*")}
     assert generated == {name.removesuffix(".proto") for name in SOURCES}

@@ -30,6 +30,8 @@ def from_number(raw: object, form: str) -> int:
     if not math.isfinite(value):
         raise PayloadError(f"has no {form} time: {str(raw)[:40]!r}")
     unit = 1_000 if form == "unix_ms" else 1
+    if not 0 <= value / unit < LATEST_S:
+        return 0  # no clock, and too large to calculate with
     if isinstance(raw, int):
         return raw * (NS // unit)
     return round(value / unit * 1_000_000) * 1_000  # a float of seconds is exact to about 0.2 µs

@@ -56,6 +56,9 @@ def test_paths_that_cannot_be(text: str) -> None:
         ("2026-09-21T16:13:20.125+02:00", "iso", 1_790_000_000.125),
         ("2026-09-21T16:13:20", "local", 1_790_000_000),
         (0, "unix", None),
+        (-5, "unix", None),
+        ("1e305", "unix", None),
+        (10**200, "unix_ms", None),
         ("1970-01-01T00:00:09", "local", None),
     ],
 )
