@@ -184,6 +184,40 @@ HEALTH = Section(
         ),
     ),
 )
+SECONDS = r"[0-9]{1,6}(\.[0-9]{1,3})?"
+OPTIONS = Section(
+    "options",
+    "further settings of a device's connection; names that begin with x_ are for sources of your own",
+    (
+        Key(
+            "baud",
+            "text",
+            "of a serial line",
+            "",
+            pattern="300|600|1200|2400|4800|9600|19200|38400|57600|115200|230400",
+        ),
+        Key("parity", "text", "of a serial line: N, E, O", "", pattern="[NEO]"),
+        Key("stop", "text", "stop bits of a serial line", "", pattern="[12]"),
+        Key("bytes", "text", "data bits of a serial line", "", pattern="[78]"),
+        Key("ca_file", "text", "authorities that a device's TLS certificate may come from", ""),
+        Key("certificate_file", "text", "own certificate for TLS", ""),
+        Key("key_file", "text", "key of the own certificate", ""),
+        Key("server_name", "text", "name in the device's certificate, if not the host", ""),
+        Key(
+            "lease_s",
+            "text",
+            "a device's own timeout: what was written is written again at half of it",
+            "",
+            pattern=SECONDS,
+        ),
+        Key("write_s", "text", "how long an MQTT device may take to confirm a command", "", pattern=SECONDS),
+        Key("partial", "text", "true where a message may hold any part of the points", "", pattern="true|false"),
+        Key("command_topic", "text", "topic of commands; {point} stands for the point", ""),
+        Key("base", "text", "base topic of a Zigbee2MQTT of its own", ""),
+        Key("decoder", "text", "profile whose payload decoder reads undecoded LoRaWAN data", ""),
+        Key("f_port", "text", "LoRaWAN port of commands", "", pattern="[0-9]{1,3}"),
+    ),
+)
 DEVICE = Section(
     "[[device]]",
     "one device: a profile at an address",
@@ -215,7 +249,7 @@ DEVICE = Section(
         ),
         Key("period_ms", "integer", "read every point this often; 0 keeps the profile's periods", 0, 0, 86_400_000),
         Key("points", "texts", "only these points of the profile; empty takes all", ()),
-        Key("options", "options", "further settings of the connection, as parity, ca_file", {}),
+        Key("options", "options", OPTIONS.doc, {}, section=OPTIONS, example="{ lease_s = 30 }"),
     ),
 )
 BROKER = Section(

@@ -165,7 +165,7 @@ def read_key(key: Key, value: Any, place: Place) -> Any:
         case "names":
             return dict(read_names(value, place))
         case "options":
-            return dict(read_options(value, place))
+            return dict(read_options(key.section, value, place))
     if wrong := out_of_bounds(key, value):
         place.fault(wrong, f"{key.doc}{hint(key)}", value)
         return substitute(key)
@@ -218,11 +218,22 @@ def read_names(table: Mapping[str, Any], place: Place) -> Iterator[tuple[int, st
             yield int(name), value
 
 
-def read_options(table: Mapping[str, Any], place: Place) -> Iterator[tuple[str, str]]:
+def read_options(section: Section | None, table: Mapping[str, Any], place: Place) -> Iterator[tuple[str, str]]:
+    """Settings by name, all as text; those of `section`, and any that begin with x_."""
+    known = {key.name: key for key in section.keys} if section else {}
     for name, value in table.items():
+        at = place.below(name)
+        text = str(value).lower() if isinstance(value, bool) else str(value)
         if is_secret(name):
-            place.below(name).fault("is a secret, which this file must not hold", f"use {name}_file", "")
-        elif isinstance(value, bool | list | dict) or not isinstance(value, str | int | float):
-            place.below(name).fault("must be a text or a number", WANTED["options"], value)
+            at.fault("is a secret, which this file must not hold", f"use {name}_file", "")
+        elif not isinstance(value, str | int | float):
+            at.fault("must be a text or a number", WANTED["options"], value)
+        elif name in known and (wrong := out_of_bounds(known[name], text)):
+            at.fault(wrong, f"{known[name].doc}{hint(known[name])}", value)
+        elif name not in known and not name.startswith("x_"):
+            close = difflib.get_close_matches(name, known, 1, 0.6)
+            at.fault(
+                "is no known option", f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}", value
+            )
         else:
-            yield name, str(value)
+            yield name, text

@@ -9,7 +9,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-from edge_agent.config.faults import SECRET_WORDS
 from edge_agent.config.gateway import SITE
 from edge_agent.config.keys import Key, Section
 from edge_agent.config.profiles import PROFILE
@@ -17,7 +16,6 @@ from edge_agent.config.profiles import PROFILE
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 FILES = {"device.schema.json": PROFILE, "site.schema.json": SITE}
 PLAIN = {"text": "string", "integer": "integer", "number": "number", "boolean": "boolean"}
-NO_SECRET = "^(?!.*(" + "|".join(SECRET_WORDS) + ")(?!.*_file$)).*$"
 
 
 def of_section(section: Section) -> dict[str, Any]:
@@ -52,13 +50,24 @@ def of_key(key: Key) -> dict[str, Any]:
             names = {"^-?[0-9]{1,10}$": {"type": "string"}}
             schema |= {"type": "object", "patternProperties": names, "additionalProperties": False}
         case "options":
-            allowed = {"type": ["string", "number"]}
-            schema |= {"type": "object", "additionalProperties": allowed, "propertyNames": {"pattern": NO_SECRET}}
+            schema |= of_options(key.section)
         case _:
             schema |= {"type": PLAIN[key.kind]} | bounds(key)
     if not key.required and key.default is not None:
         schema["default"] = list(key.default) if isinstance(key.default, tuple) else key.default
     return schema
+
+
+def of_options(section: Section | None) -> dict[str, Any]:
+    """Texts, numbers, true and false; the form is said of the texts only."""
+    plain = ["string", "number", "boolean"]
+    keys = section.keys if section else ()
+    return {
+        "type": "object",
+        "properties": {key.name: {"description": key.doc, "type": plain} | bounds(key) for key in keys},
+        "patternProperties": {"^x_": {"type": plain}},
+        "additionalProperties": False,
+    }
 
 
 def bounds(key: Key) -> dict[str, Any]:

@@ -165,11 +165,6 @@ def read_devices(
         profile = library.find(table["profile"], at.below("profile")) if table["profile"] else None
         if "://" in table["connection"]:
             check_address(table["connection"], at.below("connection"))
-        for setting, value in table["options"].items():
-            if setting in SETTINGS and value not in SETTINGS[setting]:
-                at.below("options", setting).fault(
-                    "is no such setting", f"one of {', '.join(SETTINGS[setting])}", value
-                )
         if profile is not None:
             yield read_device(table, profile, at, brokers)
 

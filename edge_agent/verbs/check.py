@@ -10,15 +10,42 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_agent.config import ConfigError, Fault, Gateway, Library, load
+from edge_agent.config.gateway import SITE
+from edge_agent.config.keys import Section
+from edge_agent.config.profiles import PROFILE
 from edge_agent.screen import fail, show
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, nargs="+", metavar="CONFIG", help="a gateway's file, or a device profile")
+    parser.add_argument("config", type=Path, nargs="*", metavar="CONFIG", help="a gateway's file, or a device profile")
+    parser.add_argument(
+        "--keys", action="store_true", help="list every key of a gateway's file, or with --profile of a profile"
+    )
+    parser.add_argument("--profile", action="store_true", help="with --keys: those of a device profile")
     parser.add_argument("--json", action="store_true", help="faults and notes as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.keys:
+        show(list(keys_of(PROFILE if args.profile else SITE)), as_json=args.json)
+        return 0
+    if not args.config:
+        return fail("name a file to check, as edge-agent check gateway.toml")
+    return check(args)
+
+
+def keys_of(section: Section, path: str = "") -> Iterator[dict[str, object]]:
+    """Every key with its default and meaning, as the loader knows it."""
+    for key in section.keys:
+        name = f"{path}{key.name}"
+        if key.section is not None:
+            yield from keys_of(key.section, f"{name}[]." if key.kind == "tables" else f"{name}.")
+            continue
+        default = "required" if key.required else "" if key.default in (None, "", (), {}) else str(key.default)
+        yield {"key": name, "default": default, "what": f"{key.doc} ({key.kind})"}
+
+
+def check(args: argparse.Namespace) -> int:
     faults: list[Fault] = []
     notes: list[str] = []
     gateways: list[Gateway] = []

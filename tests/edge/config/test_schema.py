@@ -1,6 +1,7 @@
 """The JSON schemas and the loader say the same: both come of one table, and each refuses what the other refuses."""
 
 import copy
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import jsonschema
 import pytest
 
 from edge_agent.config import schema
-from edge_agent.config.gateway import SITE
+from edge_agent.config.gateway import OPTIONS, SITE
 from edge_agent.config.keys import Key, Place, Section, read
 from edge_agent.config.lines import Lines
 from edge_agent.config.profiles import PROFILE
@@ -35,7 +36,7 @@ def good(section: Section) -> dict[str, Any]:
 
 
 def good_value(key: Key) -> Any:
-    if key.section:
+    if key.section and key.kind != "options":
         inner = good(key.section)
         return [inner] if key.kind == "tables" else inner
     plain: dict[str, Any] = {
@@ -56,7 +57,7 @@ def places(section: Section, path: tuple[str | int, ...] = ()) -> Iterator[tuple
         if section is PROFILE and key.name == "mqtt":
             continue
         yield (*path, key.name), key
-        if key.section:
+        if key.section and key.kind != "options":
             below = (*path, key.name, 0) if key.kind == "tables" else (*path, key.name)
             yield from places(key.section, below)
 
@@ -123,13 +124,23 @@ def test_both_refuse_what_is_wrong(section: Section, name: str) -> None:
         assert not validator.is_valid(stranger)
 
 
-def test_secrets_are_refused_by_both() -> None:
+@pytest.mark.parametrize(
+    "options", [{"password": "geheim"}, {"leases": 5}, {"parity": "X"}, {"lease_s": [1]}, {"lease_s": "geheim"}]
+)
+def test_options_refused_by_both(options: dict[str, Any]) -> None:
     validator = jsonschema.Draft202012Validator(schema.of_section(SITE))
-    document = with_change(good(SITE), ("device", 0, "options"), {"password": "geheim"})
+    document = with_change(good(SITE), ("device", 0, "options"), options)
     faults = loader_faults(SITE, document)
     assert faults
-    assert "geheim" not in "".join(faults)
+    assert "password" not in options or "geheim" not in "".join(faults)
     assert not validator.is_valid(document)
+
+
+def test_options_taken_by_both() -> None:
+    validator = jsonschema.Draft202012Validator(schema.of_section(SITE))
+    document = with_change(good(SITE), ("device", 0, "options"), {"lease_s": 2.5, "partial": True, "x_own": "y"})
+    assert not loader_faults(SITE, document)
+    assert validator.is_valid(document)
 
 
 def test_the_comparison_can_fail() -> None:
@@ -139,3 +150,11 @@ def test_the_comparison_can_fail() -> None:
     document = with_change(good(SITE), ("buffer", "max_mb"), 1)
     assert loader_faults(SITE, document)
     assert jsonschema.Draft202012Validator(loose).is_valid(document)
+
+
+def test_every_option_that_a_source_reads_can_be_said() -> None:
+    """No source reads an option that the table of options does not have."""
+    files = (FOLDER.parent / "edge_agent" / "sources").rglob("*.py")
+    found = {name for file in files for name in re.findall(r'options(?:\.get\(|\[)"(\w+)"', file.read_text())}
+    assert len(found) >= 8
+    assert found <= {key.name for key in OPTIONS.keys}

@@ -37,7 +37,7 @@ name = "pv"
 profile = "sunspec-inverter"
 connection = "rtu:///dev/ttyUSB0?baud=9600&parity=E"
 points = ["W"]
-options = { dead_time_ms = 5 }
+options = { lease_s = 5 }
 """
 
 
@@ -61,7 +61,7 @@ def test_a_good_file(tmp_path: Path) -> None:
     assert noise.connection == gateway.brokers[0].name == "cabinet"
     assert noise.domain == "environment"  # of the profile
     assert [point.name for point in pv.profile.points] == ["W", "W_SF"]  # a chosen point brings its scale
-    assert pv.options == {"dead_time_ms": "5"}
+    assert pv.options == {"lease_s": "5"}
     assert gateway.buffer.commit_ms == 10_000
     assert gateway.buffer.commit_readings == 2000
     assert tmp_path / "site.toml" in gateway.files
@@ -119,6 +119,10 @@ password_file = "missing"
     [
         (("rtu:///dev/ttyUSB0?baud=9600&parity=E", "rtu://dev/tty"), "names no serial port"),
         (("baud=9600", "baud=123"), "has baud = 123"),
+        (("lease_s = 5", "leases = 5"), "is no known option; did you mean lease_s?"),
+        (("lease_s = 5", "lease_s = true"), "does not have the right form"),
+        (("lease_s = 5", "parity = 'X'"), "does not have the right form"),
+        (("lease_s = 5", "lease_s = [5]"), "must be a text or a number"),
         (("parity=E", "speed=1"), "has the unknown setting speed"),
         (("tcp://192.0.2.7:502", "tcp://192.0.2.7:0"), "has no valid port"),
         (("tcp://192.0.2.7:502", "tcp://:502"), "names no host"),
@@ -196,7 +200,7 @@ def test_secrets_come_from_files_and_credentials(tmp_path: Path, monkeypatch: py
 
 
 def test_files_of_a_connection(tmp_path: Path) -> None:
-    text = GOOD.replace("dead_time_ms = 5", 'ca_file = "ca.pem", key_file = "key.pem"')
+    text = GOOD.replace("lease_s = 5", 'ca_file = "ca.pem", key_file = "key.pem"')
     faults = faults_of(tmp_path, text)
     assert any("device[2].options.ca_file" in fault for fault in faults)
     assert any("device[2].options.key_file" in fault for fault in faults)

@@ -23,7 +23,7 @@ from protos.clock import SystemClock
 from tests.simulators.mqtt_certificates import make
 
 pymodbus_apply_logging_config("CRITICAL")
-END_S = 10.0
+END_S = 30.0
 
 
 @asynccontextmanager

@@ -40,6 +40,18 @@ def test_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [fault["line"] for fault in found["faults"]] == ["2", "8"]
 
 
+def test_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    """The table of keys is there for people, too."""
+    assert main(["check", "--keys", "--json"]) == 0
+    keys = {row["key"]: row for row in json.loads(capsys.readouterr().out)}
+    assert keys["gateway.id"]["default"] == "required"
+    assert keys["buffer.commit_ms"]["default"] == "10000"
+    assert "device[].connection" in keys
+    assert main(["check", "--keys", "--profile", "--json"]) == 0
+    assert "points[].checks.range.min" in capsys.readouterr().out
+    assert main(["check"]) == 1
+
+
 def test_a_new_profile_in_ten_minutes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The blank that `devices new` prints is right, and its faults are told as those of any profile."""
     assert main(["devices", "new", "my-meter"]) == 0

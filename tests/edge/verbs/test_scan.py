@@ -12,7 +12,7 @@ import pytest
 from edge_agent.cli import main
 from edge_agent.verbs.scan import connection_of, units_of
 
-END_S = 10.0
+END_S = 30.0
 
 
 @contextmanager
