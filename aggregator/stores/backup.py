@@ -36,7 +36,7 @@ class Source:
     is_database: bool
 
 
-def sources(state: Path, history: Path) -> Iterator[Source]:
+def sources(state: Path, history: Path, *, keys: bool) -> Iterator[Source]:
     """What a backup consists of, in the order in which it is copied: history's state first, then days, then the log.
 
     A day may then be ahead of the checkpoint copied before it, which its own cursor settles; never behind.
@@ -50,12 +50,14 @@ def sources(state: Path, history: Path) -> Iterator[Source]:
         if (state / name).exists():
             yield Source(name, True)
     for path in sorted((state / "ca").rglob("*")):
-        if path.is_file():
+        if keys and path.is_file():
             yield Source(str(path.relative_to(state)), False)
 
 
-def back_up(state: Path, history: Path, target: Path, count: Count = lambda done: None) -> int:
+def back_up(state: Path, history: Path, target: Path, *, keys: bool = False, count: Count = lambda done: None) -> int:
     """Copy to `target`, which must be empty or not there; returns the bytes written. `count` gets bytes copied.
+
+    With `keys` the certificate authority is part of it, which makes the copy as secret as the machine.
 
     Raises StoreError or OSError.
     """
@@ -63,7 +65,7 @@ def back_up(state: Path, history: Path, target: Path, count: Count = lambda done
         raise StoreError(f"{target}: is not empty; name a new folder for each backup")
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     files = {}
-    for source in sources(state, history):
+    for source in sources(state, history, keys=keys):
         copy = target / source.place
         copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if source.is_database:
@@ -142,12 +144,20 @@ def restore(backup: Path, state: Path, *, force: bool, count: Count = lambda don
         shutil.copy2(backup / place, target)
         count(size)
     for kept in state.iterdir() if state.exists() else ():
-        if kept.is_file() and not (fresh / kept.name).exists() and kept.suffix == ".toml":
-            shutil.copy2(kept, fresh / kept.name)  # the configuration is not part of a backup
+        if kept.name == "ca" or kept.suffix == ".toml":  # what a backup need not have: keys, configuration
+            keep(kept, fresh / kept.name)
     if state.exists():
         state.replace(state.with_name(f"{state.name}.before-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"))
     fresh.replace(state)
     return len(files)
+
+
+def keep(source: Path, target: Path) -> None:
+    """Copy a file or folder, unless the backup brought it."""
+    if source.is_dir() and not target.exists():
+        shutil.copytree(source, target)
+    elif source.is_file() and not target.exists():
+        shutil.copy2(source, target)
 
 
 def digest(path: Path) -> str:

@@ -197,6 +197,8 @@ def test_verify_store_finds_a_bad_batch_in_the_log(settings: config.Config, caps
 
 def test_backup_and_restore(settings: config.Config, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     copy = tmp_path / "copies" / "one"
+    (settings.ca).mkdir()
+    (settings.ca / "root.key").write_text("secret")
     assert run(settings, capsys, "backup", "--to", str(copy))[0] == 0
     code, _, err = run(settings, capsys, "backup", "--to", str(copy))
     assert (code, "not empty" in err) == (1, True)
@@ -215,3 +217,21 @@ def test_backup_and_restore(settings: config.Config, capsys: pytest.CaptureFixtu
         file.write(b"\x00\x01\x02")
     code, _, err = run(elsewhere, capsys, "restore", str(copy), "--force")
     assert (code, "is not what was backed up" in err) == (1, True)
+
+
+def test_restore_in_place_keeps_keys_and_what_was_there(
+    settings: config.Config, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (settings.ca).mkdir()
+    (settings.ca / "root.key").write_text("secret")
+    copy = tmp_path.parent / f"{tmp_path.name}-copy"
+    run(settings, capsys, "backup", "--to", str(copy))
+    assert not (copy / "ca").exists()
+    assert run(settings, capsys, "backup", "--to", str(copy / "keys"), "--with-keys")[0] == 0
+    assert (copy / "keys" / "ca" / "root.key").read_text() == "secret"
+    damage(settings.log, "log")
+    assert run(settings, capsys, "restore", str(copy), "--force")[0] == 0
+    assert (settings.ca / "root.key").read_text() == "secret"
+    assert run(settings, capsys, "verify-store")[0] == 0
+    (aside,) = tmp_path.parent.glob(f"{tmp_path.name}.before-*")
+    assert (aside / "log.sqlite").exists()
