@@ -9,6 +9,7 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "kills": "kill -9 at random points of agent, aggregator, both; restart to first commit",
     "cuts": "the link refused, a black hole, refused and the agent killed: lost, duplicated, dead peer seen",
     "clocks": "machines that believe 1970, a month ago, next year, or jump by an hour",
+    "drain": "a backlog over the real link to a real aggregator, live readings beside it; a slow line too",
     "ingest": "aggregator durable ingest over mTLS, and the memory of 1,000 gateways",
     "history": "readings put into segments, their bytes, a day of a point; rows beside it",
     "certificates": "wrong certificates refused, revocation seen live",
