@@ -104,7 +104,8 @@ class Log(Protocol):
         ...
 
     async def quarantine(self, rejects: Sequence[Reject]) -> None:
-        """Count and keep aside; returns after it is durable."""
+        """Count and keep aside; returns after it is durable. A batch on file with the same bytes, found useless
+        later, moves from stored to quarantined."""
         ...
 
     async def read(self, after: int, max_rows: int, max_bytes: int = 64 << 20) -> list[Row]:

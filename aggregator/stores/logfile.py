@@ -142,33 +142,34 @@ class LogFile:
         return Outcome(Fate.DUPLICATE, found[0] if found else 0)
 
     def _set_aside(self, account: Account, one: Reject) -> Outcome:
-        """Once per key and bytes; counted each time, as it came each time."""
-        account.count(received=1, quarantined=1)
+        """Kept once per key and bytes. What comes again is counted again; a stored batch that turned out to be of no
+        use is counted where it ended, once."""
+        key = (account.number, one.epoch, one.sequence)
         seen = self.connection.execute(
             "SELECT count(*) FROM quarantine"
             " WHERE gateway = ? AND epoch = ? AND sequence = ? AND (blob = ? OR blob IS NULL)",
-            (account.number, one.epoch, one.sequence, one.blob),
+            (*key, one.blob),
         ).get
+        stored = self.connection.execute(
+            "SELECT readings FROM log WHERE gateway = ? AND epoch = ? AND sequence = ? AND blob = ?", (*key, one.blob)
+        ).fetchone()
+        if stored is None:
+            account.count(received=1, quarantined=1)
+        elif not seen:
+            account.count(stored=-1, quarantined=1, readings=-stored[0], bytes=-len(one.blob))
         if not seen:
-            room = account.quarantine_bytes + len(one.blob) <= QUARANTINE_BYTES
-            account.quarantine_bytes += len(one.blob) if room else 0
-            account.count(quarantine_bytes=len(one.blob) if room else 0)
-            reason = (
-                one.reason if room else f"{one.reason} (bytes not kept: quarantine of {QUARANTINE_BYTES} B is full)"
-            )
-            self.connection.execute(
-                "INSERT INTO quarantine VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    account.number,
-                    one.epoch,
-                    one.sequence,
-                    one.received_ns,
-                    reason,
-                    len(one.blob),
-                    one.blob if room else None,
-                ),
-            )
+            self._keep_aside(account, one)
         return Outcome(Fate.QUARANTINED, 0, one.reason)
+
+    def _keep_aside(self, account: Account, one: Reject) -> None:
+        room = account.quarantine_bytes + len(one.blob) <= QUARANTINE_BYTES
+        account.quarantine_bytes += len(one.blob) if room else 0
+        account.count(quarantine_bytes=len(one.blob) if room else 0)
+        reason = one.reason if room else f"{one.reason} (bytes not kept: quarantine of {QUARANTINE_BYTES} B is full)"
+        values = (account.number, one.epoch, one.sequence, one.received_ns, reason, len(one.blob))
+        self.connection.execute(
+            "INSERT INTO quarantine VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", (*values, one.blob if room else None)
+        )
 
     def _account(self, gateway: str) -> Account:
         if gateway not in self._accounts:

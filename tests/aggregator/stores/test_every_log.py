@@ -107,6 +107,19 @@ def test_everything_received_is_counted_once(name: str, tmp_path: Path) -> None:
     with_log(name, tmp_path / "log", body)
 
 
+def test_a_stored_batch_found_useless_later_is_counted_where_it_ended(name: str, tmp_path: Path) -> None:
+    async def body(log: Log) -> None:
+        await log.append([arrival(1), arrival(2)])
+        useless = Reject("a", 1, 2, 5, "not for history", b"a/1/2")
+        await log.quarantine([useless])
+        await log.quarantine([useless])  # a replay finds it again
+        (count,) = await log.counts()
+        assert (count.received, count.stored, count.quarantined, count.readings) == (2, 1, 1, 10)
+        assert (await log.append([arrival(2)]))[0].fate is Fate.DUPLICATE  # and it is not wanted again
+
+    with_log(name, tmp_path / "log", body)
+
+
 def test_ranges_grow_together_in_any_order(name: str, tmp_path: Path) -> None:
     async def body(log: Log) -> None:
         for sequence in (5, 1, 2, 9, 4, 3):
