@@ -112,7 +112,7 @@ class Broker:
     host: str
     port: int = 1883
     tls: bool = False
-    version: int = 4  # 4: MQTT 3.1.1, 5: MQTT 5
+    version: int = 5  # 5: MQTT 5; 4: MQTT 3.1.1, where the broker sets the window of unacknowledged messages
     client_id: str = ""  # "": gateway id and broker name; must stay the same for the session to be found again
     username: str = ""
     password_file: Path | None = None

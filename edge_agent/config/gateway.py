@@ -260,7 +260,14 @@ BROKER = Section(
         Key("host", "text", "host name or address", example='"127.0.0.1"'),
         Key("port", "integer", "port; 8883 is usual with TLS", 1883, 1, 65535),
         Key("tls", "boolean", "speak TLS", False),
-        Key("version", "integer", "4 for MQTT 3.1.1, 5 for MQTT 5", 4, choices=(4, 5)),
+        Key(
+            "version",
+            "integer",
+            "5 for MQTT 5, 4 for MQTT 3.1.1, where the broker decides how much it sends before it is acknowledged "
+            "(mosquitto: set its max_inflight_messages to 0, or 20 QoS-1 messages per commit get through)",
+            5,
+            choices=(4, 5),
+        ),
         Key(
             "client_id",
             "text",

@@ -109,8 +109,9 @@ class Connection:
         try:
             await self._client.__aenter__()
         except (aiomqtt.MqttError, OSError, ValueError) as error:
+            remedy = "; set version = 4" if self.broker.version == 5 and "protocol version" in str(error) else ""
             raise ConnectionFault(
-                f"broker {self.broker.name} at {self.broker.host}:{self.broker.port}: {error}"
+                f"broker {self.broker.name} at {self.broker.host}:{self.broker.port}: {error}{remedy}"
             ) from error
         return self
 
