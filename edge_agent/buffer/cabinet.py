@@ -33,6 +33,7 @@ ATTEMPTS = 4  # of one append on a full disk, each making more room
 MARGIN = 64 << 10  # of the file's own size that stays free on a full disk: pages that a tree may need beside the rows
 STEP = 256 << 10  # more to free at each further attempt on a full disk
 DISK_FULL, DISK_ERROR, NO_ROOM, UNFIT = "disk_full", "disk_error", "buffer_full", "unfit"
+TROUBLE = (apsw.Error, Damaged, BufferFault)  # of the disk: counted and told, never fatal
 DROPPED = (DISK_FULL, DISK_ERROR, NO_ROOM, UNFIT)  # why readings are
 
 
@@ -106,7 +107,7 @@ class Cabinet:
             if self.store.database.closed:  # what came instead of a damaged one could not be opened then
                 self._resume()
             return self._guarded(lambda: self._append(frames, priority, anchor))
-        except (apsw.Error, Damaged, BufferFault) as error:
+        except TROUBLE as error:
             log.error("buffer: cannot store: %s", error)
             return self._lose(sum(map(readings_in, frames)), DISK_ERROR)
 
@@ -150,7 +151,7 @@ class Cabinet:
             log.error("buffer: the disk is full; ballast given up, the oldest readings go first")
         try:
             self.store.database.checkpoint(least_pages=1)
-        except apsw.Error as error:
+        except TROUBLE as error:
             log.warning("buffer: no checkpoint on the full disk: %s", error)
         self._ceiling = max(0, self.store.database.size() - MARGIN)
 
@@ -164,10 +165,11 @@ class Cabinet:
         """What can wait until an append has been answered: a checkpoint, a step of salvage; True: more to do."""
         try:
             self.store.database.checkpoint(least_pages=1 if self._ceiling is not None else WAL_PAGES)
-        except (apsw.Error, Damaged) as error:
-            log.warning("buffer: checkpoint put off: %s", error)
-        if self.recovery.pending:
-            self._guarded(lambda: self.recovery.step(self.store))
+            if self.recovery.pending:
+                self._guarded(lambda: self.recovery.step(self.store))
+        except TROUBLE as error:
+            log.warning("buffer: put off: %s", error)
+            return False
         return self.recovery.pending
 
     def salvage_all(self) -> int:
@@ -181,7 +183,7 @@ class Cabinet:
         try:
             if self.store.changed:
                 self._guarded(lambda: self.store.flush())
-        except apsw.Error as error:
+        except TROUBLE as error:
             log.warning("buffer: marks not written: %s", error)
 
     # ---- what is asked for
@@ -199,7 +201,7 @@ class Cabinet:
     def _read(self, work: Callable[[], T]) -> T | None:
         try:
             return self._guarded(work)
-        except (apsw.Error, Damaged) as error:
+        except TROUBLE as error:
             log.error("buffer: cannot be read now: %s", error)
             return None
 
@@ -221,7 +223,7 @@ class Cabinet:
         try:
             self.store.close()
             self.epochs.end(self.store.account.newest)
-        except (apsw.Error, Damaged) as error:
+        except TROUBLE as error:
             log.error("buffer: not closed cleanly: %s", error)
         finally:
             self._lock.release()

@@ -5,7 +5,7 @@ number, and a record whose last column is our blob, continued on a chain of over
 itself by its own checksums, so what is found is either exactly what was written or left out.
 """
 
-import mmap
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -58,16 +58,21 @@ def log_pages(log: bytes, page: int) -> dict[int, bytes]:
 class Carver:
     """Pages of one database file with its log on top."""
 
-    def __init__(self, main: bytes | mmap.mmap, log: Mapping[int, bytes], page: int) -> None:
-        self._main = main
+    def __init__(self, file: int, log: Mapping[int, bytes], page: int) -> None:
+        """`file`: descriptor of the database."""
+        self._file = file
         self._log = log
         self._size = page
-        self.pages = max(len(main) // page, max(log, default=0))
+        self.pages = max(os.fstat(file).st_size // page, max(log, default=0))
 
     def page(self, number: int) -> bytes:
-        """Page `number`, from 1; empty when there is none."""
-        newer = self._log.get(number)
-        return newer if newer is not None else bytes(self._main[(number - 1) * self._size : number * self._size])
+        """Page `number`, from 1; empty where there is none, or the disk cannot read it."""
+        if (newer := self._log.get(number)) is not None:
+            return newer
+        try:
+            return os.pread(self._file, self._size, (number - 1) * self._size)
+        except OSError:
+            return b""
 
     def free(self) -> set[int]:
         """Pages that are not in use, as far as the list of them is whole: what was deleted stays deleted."""
@@ -158,8 +163,4 @@ def carver(database: Path, page: int) -> Iterator[tuple[Carver, Carver]]:
     log = Path(f"{database}-wal")
     pages = log_pages(log.read_bytes(), page) if log.exists() else {}
     with database.open("rb") as file:
-        if database.stat().st_size:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as main:
-                yield Carver(main, pages, page), Carver(main, {}, page)
-        else:
-            yield Carver(b"", pages, page), Carver(b"", {}, page)
+        yield Carver(file.fileno(), pages, page), Carver(file.fileno(), {}, page)

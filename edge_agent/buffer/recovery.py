@@ -17,7 +17,7 @@ from edge_agent.buffer.database import PAGE, Damaged, judged
 from edge_agent.buffer.epoch import Epoch
 from edge_agent.buffer.faults import BufferFault
 from edge_agent.buffer.retention import Retention
-from edge_agent.buffer.salvage import Salvage, set_aside, unfinished
+from edge_agent.buffer.salvage import Salvage, remove, set_aside, unfinished
 from edge_agent.buffer.store import Store
 
 log = logging.getLogger(__name__)
@@ -72,11 +72,15 @@ class Recovery:
         """The store, a new one where the old one is damaged. Raises BufferFault, Unsafe."""
         trouble: Exception = Damaged("")
         for _ in range(FAULTS_MAX):
+            new = not self._place.database.exists()
             try:
                 with judged(self._place.database):
                     return self._opened()
             except Damaged as error:
                 trouble = error
+                if new:  # not the file is damaged, the disk is
+                    remove(self._place.database)
+                    break
                 self.retire(error)
             except (apsw.FullError, apsw.IOError) as error:  # the latter, too: the index of the log does not fit
                 trouble = error
@@ -111,10 +115,10 @@ class Recovery:
     def step(self, store: Store) -> None:
         """Take the next rows home. Raises Damaged when it is `store` that fails."""
         salvage = self._salvages[0]
-        found = salvage.step()
         try:
+            found = salvage.step()
             self.salvaged += store.restore(found)
-        except apsw.Error as error:  # as on a full disk: the rest stays aside for the next start
+        except (apsw.Error, OSError) as error:  # as on a full disk: the rest stays aside for the next start
             log.error("buffer: salvage of %s put off: %s", salvage.aside.name, error)
             self._salvages.clear()
             return

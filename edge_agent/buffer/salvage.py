@@ -10,7 +10,7 @@ from edge_agent.buffer.carve import Found, carver
 from edge_agent.buffer.database import PAGE
 from edge_agent.buffer.rows import check_of, fault
 
-KEPT = 2  # damaged databases that stay for a look into them; older ones go
+KEPT = 2  # damaged databases that stay for a look into them once all is home; older ones go
 STEP_ROWS = 64  # in one transaction: an append waits for no longer than this takes
 PARTS = ("", "-wal")
 PENDING = "-pending"  # a mark beside it until everything readable is home
@@ -18,29 +18,34 @@ PENDING = "-pending"  # a mark beside it until everything readable is home
 
 def set_aside(database: Path) -> Path:
     """Rename a database and its log to `<name>.damaged-N`; returns the new path."""
-    aside = {
-        int(one.suffix[9:]): one
-        for one in database.parent.glob(f"{database.name}.damaged-*")
-        if one.suffix[9:].isdigit()
-    }
-    number = max(aside, default=0) + 1
-    target = database.with_name(f"{database.name}.damaged-{number}")
+    numbers = [int(one.suffix[9:]) for one in asides(database)]
+    target = database.with_name(f"{database.name}.damaged-{max(numbers, default=0) + 1}")
     Path(f"{target}{PENDING}").touch()
     for part in PARTS:
         if os.path.exists(f"{database}{part}"):
             os.replace(f"{database}{part}", f"{target}{part}")
     Path(f"{database}-shm").unlink(missing_ok=True)
-    for old in sorted(aside)[: max(0, len(aside) + 1 - KEPT)]:
-        for part in (*PARTS, "-shm", PENDING):
-            Path(f"{aside[old]}{part}").unlink(missing_ok=True)
+    finished = [one for one in asides(database) if not Path(f"{one}{PENDING}").exists()]
+    for old in finished[: max(0, len(finished) - KEPT)]:
+        remove(old)
     return target
+
+
+def asides(database: Path) -> list[Path]:
+    """Databases that were set aside, oldest first."""
+    found = database.parent.glob(f"{database.name}.damaged-*")
+    return sorted((one for one in found if one.suffix[9:].isdigit()), key=lambda one: int(one.suffix[9:]))
+
+
+def remove(database: Path) -> None:
+    """Delete a database with all that belongs to it."""
+    for part in (*PARTS, "-shm", PENDING):
+        Path(f"{database}{part}").unlink(missing_ok=True)
 
 
 def unfinished(database: Path) -> list[Path]:
     """Databases set aside earlier whose salvage was interrupted."""
-    marks = sorted(database.parent.glob(f"{database.name}.damaged-*{PENDING}"))
-    asides = [mark.with_name(mark.name.removesuffix(PENDING)) for mark in marks]
-    return [aside for aside in asides if aside.exists()]
+    return [one for one in asides(database) if Path(f"{one}{PENDING}").exists()]
 
 
 class Salvage:
