@@ -113,14 +113,14 @@ def read_blocks(reader: Reader, names: bytes, count: int, flags: int, unit: int,
     if not count:
         return ()
     receive, source = read_times(reader, rows, total_rows, UNITS[unit], bool(flags & HAS_SOURCE))
-    chosen = reader.bytes_(int(width.sum()))
+    chosen = reader.octets(int(width.sum()))
     if int(chosen.max()) >= schemes.COUNT:
         raise Damaged(f"scheme {int(chosen.max())} is not known")
     counts = np.repeat(rows, width)
     values = values_of(read_whole(reader, chosen, counts, total), chosen, counts)
     if flags & HAS_MISSING:
         put_missing(reader, values)
-    codes = reader.bytes_(total) if flags & HAS_CODES else np.zeros(total, np.uint8)
+    codes = reader.octets(total) if flags & HAS_CODES else np.zeros(total, np.uint8)
     made, cell, row = [], 0, 0
     for device, names_of, high in zip(devices, points, rows.tolist(), strict=True):
         end, shape, until = cell + high * len(names_of), (len(names_of), high), row + high

@@ -46,7 +46,7 @@ class Reader:
     def array(self, count: int, kind: type[np.generic]) -> npt.NDArray[np.generic]:
         return np.frombuffer(self.take(count * np.dtype(kind).itemsize), kind)
 
-    def bytes_(self, count: int) -> Bytes:
+    def octets(self, count: int) -> Bytes:
         return np.frombuffer(self.take(count), np.uint8)
 
     def run(self, count: int) -> Ints:
@@ -55,10 +55,10 @@ class Reader:
         if width > 8:
             raise Damaged(f"numbers of {width} bytes")
         if width == 1:
-            zigzag = self.bytes_(count).astype(np.uint64)
+            zigzag = self.octets(count).astype(np.uint64)
         else:
             lanes = np.zeros((count, 8), np.uint8)
-            lanes[:, :width] = self.bytes_(count * width).reshape(width, count).T
+            lanes[:, :width] = self.octets(count * width).reshape(width, count).T
             zigzag = lanes.view(np.uint64).reshape(count)
         signs = (zigzag & ONE).view(np.int64)
         zigzag >>= ONE
