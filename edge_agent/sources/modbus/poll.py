@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from edge_agent.image import NEVER, Emit, Frame
 from edge_agent.sources.modbus.decode import EXCEPTION, texts
-from edge_agent.sources.modbus.faults import Guarded, NoAnswer, Refused
+from edge_agent.sources.modbus.faults import Garbled, Guarded, NoAnswer, Refused
 from edge_agent.sources.modbus.job import TEXT_AGAIN_NS, Job
 from edge_agent.sources.modbus.link import Link
 from edge_agent.sources.modbus.plan import Block
@@ -52,7 +52,8 @@ class Poller:
         for block in (blocks := job.blocks):
             try:
                 data = await self._read(job, block, breaker.timeout_ns(job.unit.timeout_ns))
-            except Guarded:  # held back by ourselves: says nothing about the unit
+            except (Guarded, Garbled):  # held back by ourselves, or damaged on its way: the unit may be well
+                self.counters.timeouts += 1
                 missing.append((block, NEVER))
                 parts.append(bytes(block.request.data))
                 continue

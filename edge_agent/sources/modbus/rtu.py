@@ -86,8 +86,9 @@ class RtuLink(Link):
                 return
             if parsed.verdict is Verdict.GARBAGE:
                 self._stream = b""
-                self._damaged = True
-                self._settle_later()
+                if self._guard:
+                    self._damaged = True
+                    self._settle_later()
                 return
             self._stream = self._stream[parsed.size :]
             self._frame(parsed.unit, parsed.pdu)
