@@ -171,10 +171,14 @@ class Archive:
         first, last = day_of(window.first_ns), day_of(window.until_ns - 1)
         for name in self.days():
             if name.endswith(IMPOSSIBLE) or first <= name <= last:
+                path = self.directory / (name + SUFFIX)
                 try:
-                    yield self._reader(name)
-                except StoreError as error:
-                    self.damage.append(Damage(str(self.directory / (name + SUFFIX)), "the whole file", str(error)))
+                    reader = self._reader(name)
+                    if reader.connection.execute("SELECT count(*) FROM sqlite_schema").get:  # else just being made
+                        yield reader
+                except (StoreError, apsw.Error) as error:
+                    if path.exists():  # else it has just been kept long enough
+                        self.damage.append(Damage(str(path), "the whole file", str(error)))
 
     def _reader(self, name: str) -> DayReader:
         path = self.directory / (name + SUFFIX)
