@@ -109,6 +109,7 @@ class Connection:
         try:
             await self._client.__aenter__()
         except (aiomqtt.MqttError, OSError, ValueError) as error:
+            self._paho.disconnect()  # a broker that never answers would keep the socket and its reader
             remedy = "; set version = 4" if self.broker.version == 5 and "protocol version" in str(error) else ""
             raise ConnectionFault(
                 f"broker {self.broker.name} at {self.broker.host}:{self.broker.port}: {error}{remedy}"
