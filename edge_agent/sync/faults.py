@@ -46,6 +46,4 @@ class Refused(SyncError):
 
 
 class IdentityError(SyncError):
-    """No identity, or damaged files."""
-
-    final = True
+    """No identity, or damaged files. Not final: a person who enrols does not want to wait for minutes after it."""
