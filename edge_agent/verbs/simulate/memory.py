@@ -122,7 +122,7 @@ class Memory:
                 self.cells[place] = value
 
     def _registers(self, point: PointSpec, register: Register, now: float) -> list[int]:
-        signal = Signal(point, self.seed)
+        signal = Signal(point, self.seed, self.profile.category == "PV inverter")
         if register.type == "str":
             return encode_text(register, signal.text())
         if point.name in self.exponents:
