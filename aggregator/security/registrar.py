@@ -26,6 +26,7 @@ from protos.clock import Clock
 
 TOKEN_HOURS = 24.0  # long enough to carry it to the cabinet, short enough to forget about it
 TOKEN_HOURS_MAX = 24.0 * 30
+TIME_FACTOR = 60.0  # signed time is cheap, tells no secret, and a whole district may ask from one address at once
 PEERS_MAX = 10_000  # addresses remembered for rate limiting; the longest unseen is forgotten
 NO_TOKEN = "token not valid: wrong, used, expired or for another gateway; ask for a new one"  # noqa: S105
 NO_RECOVERY = "recovery refused: the certificate is not an expired one of ours, or is revoked; enrol with a new token"
@@ -117,7 +118,7 @@ class Registrar:
 
     def signed_time(self, nonce: bytes, peer: str) -> tuple[int, bytes, bytes]:
         """(UTC ns, signature, signer's PEM) for a gateway whose clock is wrong. Raises Denied."""
-        self._limit(peer)
+        self._limit(f"time {peer}", TIME_FACTOR)
         shortest, longest = tls.NONCE_BYTES
         if not shortest <= len(nonce) <= longest:
             raise BadRequest(f"nonce of {len(nonce)} bytes: send {shortest}-{longest} random ones")
@@ -170,14 +171,14 @@ class Registrar:
         except certificates.RequestRefused as error:
             raise BadRequest(str(error)) from error
 
-    def _limit(self, peer: str) -> None:
-        now = self._clock.monotonic_ns()
-        bucket = self._buckets.pop(peer, None) or Bucket(self._per_minute / 60, self._per_minute, now)
+    def _limit(self, peer: str, factor: float = 1.0) -> None:
+        now, most = self._clock.monotonic_ns(), self._per_minute * factor
+        bucket = self._buckets.pop(peer, None) or Bucket(most / 60, most, now)
         self._buckets[peer] = bucket  # the newest last
         while len(self._buckets) > PEERS_MAX:
             self._buckets.popitem(last=False)
         if not bucket.try_take(1, now):
-            raise TooMany(f"more than {self._per_minute:g} requests a minute: wait a minute")
+            raise TooMany(f"more than {most:g} requests a minute: wait a minute")
 
     def _refused(self, act: str, gateway: str, why: str) -> None:
         self._catalogue.note(self._clock.wall_ns(), "stranger", f"{act} refused", gateway, why)

@@ -29,5 +29,5 @@ class HastyLog(SqliteLog):
 
 
 if __name__ == "__main__":
-    aggregator.app.SqliteLog = HastyLog  # type: ignore[misc]
+    aggregator.app.__dict__["SqliteLog"] = HastyLog
     asyncio.run(serve(Path(sys.argv[1])))

@@ -139,6 +139,14 @@ def test_guessing_is_slow(desk: Desk) -> None:
         slow.enrol("gw-1", "guess", key, "another peer")
 
 
+def test_the_time_is_told_to_a_whole_district(desk: Desk) -> None:
+    slow = Registrar(desk.own, desk.catalogue, desk.clock, per_minute=1)
+    for _ in range(60):
+        slow.signed_time(bytes(16), "peer")
+    with pytest.raises(TooMany):
+        slow.signed_time(bytes(16), "peer")
+
+
 def test_the_secret_is_not_kept(desk: Desk) -> None:
     secret = desk.token()
     desk.catalogue.connection.pragma("wal_checkpoint", "truncate")
