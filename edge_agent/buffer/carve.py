@@ -17,6 +17,7 @@ HEAD = 32  # of the write-ahead log
 FRAME_HEAD = struct.Struct(">IIIIII")  # page, commit, two salts, two checksums
 LEAF = 13
 COLUMNS = 6  # of table batch: number (NULL, it is the key), priority, readings, utc_ns, checked, blob
+FIRST = 64  # pages: the account's tree is made with the file and stays in front
 ACCOUNT = b'{"received":'
 BLOB_MAX = 64 << 20
 WIDTHS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}  # serial type → bytes
@@ -95,7 +96,7 @@ class Carver:
 
     def accounts(self) -> Iterator[bytes]:
         """What looks like a packed account (account.py), cut at every possible end; its CRC tells which is one."""
-        for number in range(1, self.pages + 1):
+        for number in {*range(1, min(self.pages, FIRST) + 1), *self._log}:
             page = self.page(number)
             at = page.find(ACCOUNT)
             while page[:1] == bytes((LEAF,)) and at >= 4:

@@ -142,6 +142,11 @@ class Rows:
         found = self._do("SELECT min(number) FROM batch").get
         return found if isinstance(found, int) else None
 
+    def newest(self) -> int:
+        """The highest number of a row; 0 where there is none."""
+        found = self._do("SELECT max(number) FROM batch").get
+        return found if isinstance(found, int) else 0
+
     def empty(self, first: int, last: int) -> bool:
         """Whether no row lies in first..last."""
         return next(self._look(first, last, 1), None) is None

@@ -19,7 +19,7 @@ from protos.span import Span
 
 EXPIRE_EVERY = 32  # appends: deleting in bulk writes far fewer bytes than deleting one row each time
 GAPS = 8  # ranges of acks; more, and it is worth looking which of them belong together
-SCAN_ROWS_MAX = 300_000  # rows whose own CRCs are checked at start: more would take longer than a start may
+SCAN_ROWS_MAX = 100_000  # rows whose own CRCs are checked at start, too: more take longer than a start may
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,8 @@ class Store:
         if account is not None and account.kept_batches > SCAN_ROWS_MAX:
             return account, False
         lost, account = account is None, account or Account()
-        kept = list(self.rows.between(0, NUMBER_MAX))
-        self.missing = account.recount(kept)
-        if kept:
-            account.newest = max(account.newest, kept[-1].number)
+        self.missing = account.recount(self.rows.between(0, NUMBER_MAX))
+        account.newest = max(account.newest, self.rows.newest())
         self._set_aside(self.rows.bad, account, 0)
         return account, lost
 
