@@ -53,9 +53,7 @@ class Streams:
         for line in self:
             if line.end_reason is not None:
                 self._hang_up(line)
-            elif (
-                not line.throttled and monotonic_ns - line.heard_ns > line.dead_after_ns - BEAT_NS // 2
-            ):  # seen at the next beat
+            elif not line.throttled and monotonic_ns - line.heard_ns > line.dead_after_ns:
                 line.end(f"silent for {line.dead_after_ns // MS} ms")
             elif monotonic_ns - line.spoke_ns >= line.heartbeat_ns:
                 line.beat(sync_pb2.Heartbeat(utc_ns=utc_ns, count=self._beats))
