@@ -13,7 +13,7 @@ import grpc.aio
 from edge_agent.sync.faults import Refused, SyncError, Unreachable, Untrusted
 from edge_agent.sync.identity import Facts, Identity, server_context
 from edge_agent.sync.trusted import TrustedTime
-from edge_agent.sync.tunnel import Tunnel, check_server, dial, drop
+from edge_agent.sync.tunnel import Tunnel, check_server, dial, drop, socket_place
 from protos import enrolment_pb2 as pb
 from protos import enrolment_pb2_grpc as services
 from protos.clock import Clock
@@ -161,7 +161,7 @@ class Registry:
     ) -> AsyncIterator[grpc.aio.Channel]:
         """A channel to `address`; gRPC's errors in it become ours."""
         reader, writer = await dial(address, context, self._name)
-        async with Tunnel(reader, writer, self._clock) as way:
+        async with Tunnel(reader, writer, self._clock, socket_place(self._identity.directory, "call.sock")) as way:
             if check:
                 check_server(writer, self._time.utc_ns() if check_time else None)
             try:

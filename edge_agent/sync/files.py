@@ -1,6 +1,7 @@
-"""Small files that are whole or not there: written beside, synced, renamed."""
+"""Small files that are whole or not there: written beside, synced, renamed; with a checksum where one bit matters."""
 
 import os
+import zlib
 from pathlib import Path
 
 
@@ -19,3 +20,16 @@ def put_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def seal(content: bytes) -> bytes:
+    """`content` behind its CRC-32."""
+    return b"%08x " % zlib.crc32(content) + content
+
+
+def unseal(sealed: bytes) -> bytes:
+    """The content. Raises ValueError when a bit of it or of the checksum is another one."""
+    check, _, content = sealed.partition(b" ")
+    if check != b"%08x" % zlib.crc32(content):
+        raise ValueError("the checksum does not match")
+    return content

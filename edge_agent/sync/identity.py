@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_agent.sync.faults import IdentityError
-from edge_agent.sync.files import put_whole
+from edge_agent.sync.files import put_whole, seal, unseal
 from protos.clock import NS
 
 if TYPE_CHECKING:
@@ -93,7 +93,10 @@ class Identity:
         """A request by the key that we have: what proves who we are after the certificate has expired."""
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-        key = load_pem_private_key(self._read()[1], None)
+        try:
+            key = load_pem_private_key(self._read()[1], None)
+        except (ValueError, TypeError) as error:
+            raise IdentityError(f"{self.gateway_pem}: the key cannot be read: enrol again with --again") from error
         put_whole(self._pending, key_pem(key))  # type: ignore[arg-type]
         return csr(key, gateway)  # type: ignore[arg-type]
 
@@ -154,7 +157,7 @@ class Identity:
             line, _, _ = text.partition(b"\n")
             if not line.startswith(FACTS) or b"-----BEGIN CERTIFICATE-----" not in text:
                 raise ValueError("no facts or no certificate")
-            return Facts(**json.loads(line.removeprefix(FACTS))), text
+            return Facts(**json.loads(unseal(line.removeprefix(FACTS)))), text
         except (ValueError, TypeError) as error:
             raise IdentityError(f"{self.gateway_pem}: damaged ({error}): enrol again with --again") from error
 
@@ -179,7 +182,7 @@ class Identity:
 
 
 def line_of(facts: Facts) -> bytes:
-    return FACTS + json.dumps(asdict(facts)).encode() + b"\n"
+    return FACTS + seal(json.dumps(asdict(facts)).encode()) + b"\n"
 
 
 def key_pem(key: "EllipticCurvePrivateKey") -> bytes:

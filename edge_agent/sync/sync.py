@@ -20,7 +20,7 @@ from edge_agent.sync.store import Buffer
 from edge_agent.sync.stream import Stream
 from edge_agent.sync.surroundings import OUTBOX_MAX, Command, Surroundings
 from edge_agent.sync.trusted import TrustedTime
-from edge_agent.sync.tunnel import CHUNK, Traffic, Tunnel, check_server, dial, drop
+from edge_agent.sync.tunnel import CHUNK, Traffic, Tunnel, check_server, dial, drop, socket_place
 from protos import sync_pb2 as pb
 from protos import sync_pb2_grpc as services
 from protos import telemetry_pb2 as telemetry
@@ -189,7 +189,8 @@ class Sync:
             reader, writer = await self._dial(address)
         sessions = self.counts.sessions_total
         try:
-            await self._talk(Tunnel(reader, writer, self._clock, self.traffic, self._cap), facts, address)
+            place = socket_place(self._identity.directory, "session.sock")
+            await self._talk(Tunnel(reader, writer, self._clock, place, self.traffic, self._cap), facts, address)
         except SyncError:
             # refused before any welcome, perhaps without a word: with a clock that nobody vouches for, our certificate
             # may be over without our knowing. With good time the next attempt asks for recovery.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge_agent.sync.anchor import Estimate, Estimator
-from edge_agent.sync.files import put_whole
+from edge_agent.sync.files import put_whole, seal, unseal
 from edge_agent.sync.ntp import Reading
 from edge_agent.sync.ntp import read as read_kernel
 from protos.clock import NS, Anchor, Clock
@@ -94,14 +94,14 @@ class TrustedTime:
             "at_ns": best.at_ns,
         }
         try:
-            put_whole(self._path, json.dumps(known).encode())
+            put_whole(self._path, seal(json.dumps(known).encode()))
         except OSError as error:
             log.warning("%s: time not remembered: %s", self._path, error)
 
     def _load(self) -> tuple[int, Estimate | None]:
         """(floor, what this boot knew already). A damaged file is as good as none: it only speeds things up."""
         try:
-            known = json.loads(self._path.read_bytes())
+            known = json.loads(unseal(self._path.read_bytes()))
             floor = int(known["floor_utc_ns"])
             if known["boot_id"] != self._clock.boot_id.hex():
                 return floor, None

@@ -8,10 +8,8 @@ way the bytes are counted and, where a cap is set, held back.
 import asyncio
 import contextlib
 import os
-import shutil
 import socket
 import ssl
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +35,12 @@ class Traffic:
 
     sent: int = 0
     received: int = 0
+
+
+def socket_place(private: Path, name: str) -> Path:
+    """Where a tunnel's socket goes: the service manager's folder on memory, else a private one."""
+    runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return (Path(runtime) if runtime else private) / name
 
 
 def address_of(text: str) -> tuple[str, int]:
@@ -108,27 +112,32 @@ class Tunnel:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         clock: Clock,
+        place: Path,
         traffic: Traffic | None = None,
         cap: Bucket | None = None,
     ) -> None:
-        self._far = reader, writer
+        """`place` is the socket's path; one that a killed agent left there is replaced."""
+        self._far, self._place = (reader, writer), place
         self._clock, self._cap = clock, cap
         self.traffic = traffic or Traffic()
         self.fault: SyncError | None = None
         self._near: asyncio.StreamWriter | None = None
-        self._directory = Path()
+        self._folder = -1
         self._carrier: asyncio.Task[None] | None = None
 
     @property
     def target(self) -> str:
-        return f"unix:{self._directory}/link"
+        """By the folder's descriptor: a Unix socket's address holds 107 bytes, a state directory may need more."""
+        return f"unix:/proc/self/fd/{self._folder}/{self._place.name}"
 
     async def __aenter__(self) -> Self:
         tune(self._far[1])
-        runtime = os.environ.get("RUNTIME_DIRECTORY") or None  # systemd's, on memory; else the temporary directory
-        self._directory = Path(tempfile.mkdtemp(prefix="citytwin-", dir=runtime))  # mode 0700: nobody else dials it
+        self._place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._place.unlink(missing_ok=True)
+        self._folder = os.open(self._place.parent, os.O_PATH | os.O_DIRECTORY)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        listener.bind(str(self._directory / "link"))
+        listener.bind(self.target.removeprefix("unix:"))
+        self._place.chmod(0o600)  # nobody else dials it; until `listen` nobody can
         listener.listen(1)
         self._carrier = asyncio.create_task(self._carry(listener))
         return self
@@ -141,7 +150,8 @@ class Tunnel:
             await asyncio.gather(self._carrier, return_exceptions=True)
         for writer in filter(None, (self._near, self._far[1])):
             await drop(writer)
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._place.unlink(missing_ok=True)
+        os.close(self._folder)
 
     def cut(self) -> None:
         """End now, without the goodbyes that a dead peer would never answer."""

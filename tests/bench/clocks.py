@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from edge_agent.local import status
+from edge_agent.sync.files import seal, unseal
 from protos.clock import NS, SystemClock
 from tests.bench import Figure
 from tests.bench.cuts import MOST, PROFILE, Row, batches, order, temporary, told
@@ -60,8 +61,8 @@ class Agent:
     def forget(self) -> None:
         """As after a reboot: the floor is remembered, the offset of this boot is not."""
         file = self.folder / "edge" / "time.json"
-        known = json.loads(file.read_text())
-        file.write_text(json.dumps(known | {"boot_id": "0" * 32}))
+        known = json.loads(unseal(file.read_bytes()))
+        file.write_bytes(seal(json.dumps(known | {"boot_id": "0" * 32}).encode()))
 
     def connected(self) -> bool:
         report: Any = status.ask(self.folder / "edge") if (self.folder / "edge").exists() else None

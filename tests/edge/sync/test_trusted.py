@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.sync.files import unseal
 from edge_agent.sync.ntp import STA_NANO, STA_UNSYNC, TIME_ERROR, TIMEX, TIMEX_BYTES, Reading, decode, library, read
 from edge_agent.sync.trusted import UNKNOWN_NS, TrustedTime
 from protos.clock import NS, SteppedClock, SystemClock
@@ -84,6 +85,16 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, content: str) -> None
     assert TrustedTime(tmp_path / "t", SteppedClock(0, UTC), unsure).floor_ns == 0
 
 
+def test_no_flipped_bit_makes_a_time_that_is_believed(tmp_path: Path) -> None:
+    TrustedTime(tmp_path / "t", SteppedClock(0, 0), unsure).echo(0, UTC, 1000)
+    whole = (tmp_path / "t").read_bytes()
+    for bit in range(len(whole) * 8):
+        harmed = bytearray(whole)
+        harmed[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "t").write_bytes(harmed)
+        assert not TrustedTime(tmp_path / "t", SteppedClock(0, 0), unsure).sure
+
+
 def test_a_full_disk_does_not_cost_the_link(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     time = TrustedTime(tmp_path / "not there" / "t", SteppedClock(0, UTC), unsure)
     time.echo(0, UTC, 1000)
@@ -98,7 +109,7 @@ def test_the_file_is_small_and_rarely_written(tmp_path: Path) -> None:
     for n in range(1, 100):
         time.echo(n * NS, UTC + n * NS, n * NS + 1000)
     assert (tmp_path / "t").stat().st_mtime_ns == written
-    assert set(json.loads((tmp_path / "t").read_text())) >= {"floor_utc_ns", "boot_id"}
+    assert set(json.loads(unseal((tmp_path / "t").read_bytes()))) >= {"floor_utc_ns", "boot_id"}
 
 
 def raw(max_error_us: int, status: int, part: int = 250_000) -> bytes:

@@ -90,16 +90,19 @@ async def test_a_server_certificate_that_is_over_is_refused_by_tls_too(tmp_path:
 
 async def test_the_private_socket_is_private_taken_once_and_gone_afterwards(home: Home, tmp_path: Path) -> None:
     reader, writer = await dial(home.enrol_address, context(tmp_path), "aggregator")
-    async with Tunnel(reader, writer, SystemClock(), cap=Bucket(1e6, 1e6, 0)) as way:
+    path = tmp_path / "private" / ("long " * 20) / "link.sock"
+    path.parent.mkdir(mode=0o700, parents=True)
+    path.write_text("left by a killed agent")
+    async with Tunnel(reader, writer, SystemClock(), path, cap=Bucket(1e6, 1e6, 0)) as way:
+        assert path.stat().st_mode & 0o777 == 0o600
         path = Path(way.target.removeprefix("unix:"))
-        assert path.parent.stat().st_mode & 0o777 == 0o700
         answer, near = await asyncio.open_unix_connection(path)
         near.write(b"not http/2 at all, which the server answers by hanging up")
         await asyncio.wait_for(answer.read(), 5)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_unix_connection(path)
         await drop(near)
-    assert not path.parent.exists()
+    assert not list((tmp_path / "private").rglob("*.sock"))
     assert way.traffic.sent > 50
 
 
