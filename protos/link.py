@@ -5,6 +5,7 @@ AGGREGATOR_URI = "urn:citytwin:aggregator"
 GATEWAY_PREFIX = "urn:citytwin:gateway:"
 
 PROTOCOL = 1  # of the stream; in Hello and Welcome
+STATUS_MAX = 200  # gauges and facts in one status; more ends the stream
 HEARTBEAT_MS = 1000  # both ways
 DEAD_AFTER_MS = 4000  # silence after which the other side is gone: four heartbeats, under the 5 s promised
 

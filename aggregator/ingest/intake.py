@@ -17,12 +17,11 @@ from aggregator.stores.catalogue import POINTS_MAX, Catalogue, ClockRow, Point
 from aggregator.stores.received import without
 from protos import sync_pb2, telemetry_pb2
 from protos.clock import Clock
-from protos.link import PROTOCOL
+from protos.link import PROTOCOL, STATUS_MAX
 from protos.span import of, ranges
 
 SOFTWARE = "0.1.0"
 UNAVAILABLE_MAX = 1_000  # ranges in one message
-STATUS_MAX = 200  # gauges and facts in one message
 Hello = tuple[str, int, str, int]  # gateway, UTC ns, software, epoch
 Handler = Callable[[Line, Session, sync_pb2.FromGateway], Awaitable[None]]
 

@@ -13,6 +13,7 @@ from protos import sync_pb2 as pb
 from protos import telemetry_pb2 as telemetry
 from protos.batch import Priority
 from protos.clock import NS, Anchor
+from protos.link import STATUS_MAX
 from protos.span import ranges
 
 CLOCK_NEWS_NS = 50_000_000  # a change of our idea of UTC that the aggregator should hear of
@@ -66,7 +67,7 @@ class Sender:
             await self._send(pb.FromGateway(heartbeat=pb.Heartbeat(monotonic_ns=now, count=self._beats)))
         if now >= self._status_ns:
             self._status_ns = now + int(self._a.settings.status_every_s * NS)
-            await self._send(pb.FromGateway(status=self._a.status()))
+            await self._send(pb.FromGateway(status=bounded(self._a.status())))
         while self._a.outbox:
             await self._send(self._a.outbox[0])
             self._a.outbox.popleft()
@@ -167,3 +168,13 @@ class Sender:
             async with self._a.buffer.arrival:
                 await self._a.buffer.arrival.wait()
             self._wake.set()
+
+
+def bounded(status: pb.Status) -> pb.Status:
+    """No more gauges than the aggregator takes: what a status cannot carry is no reason to lose the stream."""
+    room = max(0, STATUS_MAX - len(status.facts))
+    if len(status.gauges) <= room:
+        return status
+    return pb.Status(
+        gauges=dict(sorted(status.gauges.items())[:room]), facts=dict(sorted(status.facts.items())[:STATUS_MAX])
+    )

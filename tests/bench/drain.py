@@ -32,7 +32,7 @@ from tests.bench.outage import DEVICES, RATE, SECONDS_PER_COMMIT, anchor_of
 from tests.bench.processes import running
 from tests.bench.signals import Devices
 
-HOURS = {"ci": 2.0, "full": 24.0}
+HOURS = {"ci": 2.0, "full": 12.0}
 GATEWAY = "gw-drain"
 SLOW = 64_000  # bytes a second
 FASTER, LAG_MAX_S = 50, 2.0

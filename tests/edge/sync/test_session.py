@@ -1,10 +1,12 @@
 import pytest
 
 from edge_agent.sync.pace import LEAST_BYTES, Pace
+from edge_agent.sync.sender import bounded
 from edge_agent.sync.session import ACK_NS, Counts, Session, answered, reused, stored_by
 from edge_agent.sync.settings import METERED_EVERY_S, METERED_HEARTBEAT_MS, Settings
 from protos import sync_pb2 as pb
 from protos.clock import NS
+from protos.link import STATUS_MAX
 from protos.span import Span, ranges
 
 START = (1, 100)
@@ -167,3 +169,10 @@ def test_only_what_the_buffer_looked_at_is_called_gone() -> None:
     assert answered(span, []) == ([span], None)
     assert answered(span, [10, 13]) == ([Span(3, 11, 12)], Span(3, 14, 19))
     assert answered(span, [12, 19]) == ([Span(3, 10, 11), Span(3, 13, 18)], None)
+
+
+def test_a_status_with_too_much_to_tell_tells_what_it_may() -> None:
+    much = pb.Status(gauges={f"g{n}": 1.0 for n in range(500)}, facts={"district": "north"})
+    assert len(bounded(much).gauges) + len(bounded(much).facts) == STATUS_MAX
+    little = pb.Status(gauges={"g": 1.0})
+    assert bounded(little) is little
