@@ -140,9 +140,10 @@ class Agent:
         log.info("reloaded %s", new.file)
         return True
 
-    async def _commit(self, frames: Sequence[Frame]) -> None:
-        await self.buffer.append(frames, Priority.TELEMETRY, self.sync.anchor())
+    async def _commit(self, frames: Sequence[Frame]) -> bool:
+        sequence = await self.buffer.append(frames, Priority.TELEMETRY, self.sync.anchor())
         self.health.progress("intake")
+        return sequence > 0
 
     async def _keep(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Run `work` until cancelled; one that fails is started again after a pause that grows to a minute."""

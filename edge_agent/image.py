@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from protos.quality import Quality, Reason, code
+from protos.quality import Quality, Reason, code, reason
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -50,6 +50,10 @@ class Frame:
     committed: Callable[[], None] | None = None
 
 
+def historical(codes: Codes) -> bool:
+    return bool((reason(codes) == Reason.HISTORICAL).any())
+
+
 Emit = Callable[[Frame], None]
 
 
@@ -71,7 +75,10 @@ class Image:
         self.receive_ns = np.zeros(count, np.int64)
 
     def take(self, frame: Frame) -> None:
+        """Show `frame`, unless it is history that the device sent from its own store and something newer is shown."""
         span = frame.layout.span
+        if frame.codes is not None and frame.source_ns < self.source_ns[span].max() and historical(frame.codes):
+            return
         self.values[span] = frame.values
         self.codes[span] = 0 if frame.codes is None else frame.codes
         self.source_ns[span] = frame.source_ns

@@ -15,7 +15,7 @@ MS = NS // 1000
 WAITING_READINGS_MAX = 500_000  # about 10 MB of frames: minutes of a stalled disk, then oldest first is dropped
 
 Clean = Callable[[Sequence[Frame], int], None]
-Commit = Callable[[Sequence[Frame]], Awaitable[object]]
+Commit = Callable[[Sequence[Frame]], Awaitable[bool]]  # False: there was no room, the buffer has counted them
 
 
 @dataclass(slots=True)
@@ -94,15 +94,21 @@ class Intake:
 
     async def _commit(self, frames: list[Frame]) -> None:
         try:
-            await self.commit(frames)
+            durable = await self.commit(frames)
         except BaseException:  # nothing is lost by a failed commit: it is tried again with what came since
-            self._waiting[:0] = frames
-            self._waiting_readings += sum(map(readings_in, frames))
+            self._wait_again(frames)
             raise
+        if not durable:  # whoever waits for an acknowledgement waits on: its readings are tried again
+            self._wait_again([frame for frame in frames if frame.committed is not None])
+            return
         self.committed_ns = self.clock.monotonic_ns()
         for frame in frames:
             if frame.committed is not None:
                 frame.committed()
+
+    def _wait_again(self, frames: list[Frame]) -> None:
+        self._waiting[:0] = frames
+        self._waiting_readings += sum(map(readings_in, frames))
 
     def _start_commit(self) -> None:
         frames, self._waiting, self._waiting_readings = self._waiting, [], 0

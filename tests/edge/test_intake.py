@@ -10,6 +10,7 @@ from edge_agent import intake
 from edge_agent.image import Frame, lay_out
 from edge_agent.intake import MS, Intake, Pace
 from protos.clock import SteppedClock
+from protos.quality import Quality, Reason, code
 
 LAYOUTS, IMAGE = lay_out([("meter", ("a", "b")), ("tank", ("level",))])
 
@@ -22,12 +23,16 @@ class Disk:
         self.open.set()
         self.committed: list[list[Frame]] = []
         self.broken = False
+        self.full = False
 
-    async def commit(self, frames: Sequence[Frame]) -> None:
+    async def commit(self, frames: Sequence[Frame]) -> bool:
         await self.open.wait()
         if self.broken:
             raise OSError("disk")
+        if self.full:
+            return False
         self.committed.append(list(frames))
+        return True
 
 
 def frame(value: float, layout: int = 0, acked: list[float] | None = None) -> Frame:
@@ -98,3 +103,27 @@ async def test_waiting_is_bounded_oldest_first(monkeypatch: pytest.MonkeyPatch) 
         under.emit(frame(value))
     under.tick()
     assert (under.received, under.dropped, under.waiting()) == (10, 6, 4)
+
+
+async def test_what_found_no_room_is_not_acknowledged_but_tried_again() -> None:
+    disk, acked = Disk(), [0.0][:0]
+    under = make(disk, SteppedClock(), [])
+    disk.full = True
+    under.emit(frame(1.0))
+    under.emit(frame(2.0, acked=acked))
+    await under.flush()
+    assert acked == []
+    disk.full = False
+    await under.flush()
+    assert [[f.values[0] for f in batch] for batch in disk.committed] == [[2.0]]
+    assert acked == [2.0]
+
+
+def test_history_from_a_device_does_not_hide_the_newest_value() -> None:
+    layouts, image = lay_out([("node", ("a",))])
+    old = np.full(1, code(Quality.UNCERTAIN, Reason.HISTORICAL), np.uint8)
+    image.take(Frame(layouts[0], 20, 20, np.array([2.0])))
+    image.take(Frame(layouts[0], 30, 10, np.array([1.0]), old))
+    assert image.values.tolist() == [2.0]
+    image.take(Frame(layouts[0], 40, 40, np.array([3.0])))
+    assert image.values.tolist() == [3.0]

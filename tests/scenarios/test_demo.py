@@ -21,7 +21,7 @@ def verb(*words: object) -> list[dict[str, object]]:
 
 @pytest.mark.system("mosquitto")
 def test_the_demo_city_measures_everything_it_says(tmp_path: Path) -> None:
-    city = [sys.executable, ROOT / "deploy/demo/city.py", "--seconds", "12", "--folder", tmp_path / "demo"]
+    city: list[str | Path] = [sys.executable, ROOT / "deploy/demo/city.py", "--seconds", "12", "--folder", tmp_path / "demo"]
     done = subprocess.run(city, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     config = tmp_path / "demo" / "aggregator" / "aggregator.toml"
@@ -34,7 +34,7 @@ def test_the_demo_city_measures_everything_it_says(tmp_path: Path) -> None:
 
 @pytest.mark.system("mosquitto")
 def test_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
-    city = [sys.executable, ROOT / "deploy/demo/city.py", "--folder", tmp_path / "demo"]
+    city: list[str | Path] = [sys.executable, ROOT / "deploy/demo/city.py", "--folder", tmp_path / "demo"]
     with subprocess.Popen(city, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

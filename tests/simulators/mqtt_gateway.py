@@ -30,7 +30,7 @@ def device(topic: str = "site/meter") -> Device:
     )
 
 
-async def write(path: Path, frames: Sequence[Frame]) -> None:
+async def write(path: Path, frames: Sequence[Frame]) -> bool:
     def durable() -> None:
         with path.open("a") as file:
             file.writelines(f"{int(frame.values[0])}\n" for frame in frames if frame.codes is None)
@@ -38,6 +38,7 @@ async def write(path: Path, frames: Sequence[Frame]) -> None:
             os.fsync(file.fileno())
 
     await asyncio.to_thread(durable)
+    return True
 
 
 async def main(port: str, file: str, version: str, commit_ms: str, ack: str) -> None:
