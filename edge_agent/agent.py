@@ -202,6 +202,7 @@ class Agent:
             "running": True,
             "epoch": self.buffer.epoch,
             "sequence": self.buffer.newest,
+            "link": self.sync.report(),
             **self.health.report(),
         }
 

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_agent.config import ConfigError, load
+from edge_agent.buffer import BufferFault
+from edge_agent.buffer.reader import Reader
+from edge_agent.buffer.stored import key_of
+from edge_agent.config import ConfigError, Gateway, load
 from edge_agent.local import status
 from edge_agent.screen import fail, show
 from edge_agent.verbs.run import CONFIG
@@ -30,8 +33,9 @@ def run(args: argparse.Namespace) -> int:
         return fail(error)
     report = status.ask(config.state_dir) if config.state_dir.is_dir() else None
     if report is None:
-        stopped = {"gateway": config.id, "running": False, "healthy": False}
-        print(json.dumps(stopped) if args.json else f"{config.id} is not running (state in {config.state_dir})")
+        stopped = asleep(config)
+        last = f"last commit epoch {stopped['epoch']} batch {stopped['sequence']}; state in {config.state_dir}"
+        print(json.dumps(stopped) if args.json else f"{config.id} is not running; {last}")
         return STOPPED
     if args.json:
         print(json.dumps(report))
@@ -40,12 +44,25 @@ def run(args: argparse.Namespace) -> int:
     return HEALTHY if report["healthy"] else LATE
 
 
+def asleep(config: Gateway) -> dict[str, object]:
+    """The report of a gateway that is not running: what its buffer says. (0, 0) when nothing is kept."""
+    report: dict[str, object] = {"gateway": config.id, "running": False, "healthy": False, "epoch": 0, "sequence": 0}
+    try:
+        reader = Reader(config.state_dir, config.id)
+    except BufferFault:
+        return report
+    try:
+        newest = max((row.number for row in reader.rows()), default=0)
+        report["epoch"], report["sequence"] = key_of(newest)
+        report["gauges"] = {f"buffer_{name}": value for name, value in reader.account.gauges(()).items()}
+    finally:
+        reader.close()
+    return report
+
+
 def tell(report: Mapping[str, Any]) -> None:
     how = "healthy" if report["healthy"] else f"NOT well: no progress in {', '.join(report['late'])}"
     print(f"{report['gateway']} is running and {how}; last commit epoch {report['epoch']} batch {report['sequence']}\n")
     show([{"task": name, **task} for name, task in report["tasks"].items()], as_json=False, title="tasks")
-    show(
-        [{"gauge": k, "value": f"{v:,.10g}"} for k, v in sorted(report["gauges"].items())],
-        as_json=False,
-        title="gauges",
-    )
+    told = [{"gauge": name, "value": f"{value:,.10g}"} for name, value in sorted(report["gauges"].items()) if value]
+    show(told, as_json=False, title="gauges that are not zero (--json has all)")
