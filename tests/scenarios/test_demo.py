@@ -21,7 +21,14 @@ def verb(*words: object) -> list[dict[str, object]]:
 
 @pytest.mark.system("mosquitto")
 def test_the_demo_city_measures_everything_it_says(tmp_path: Path) -> None:
-    city: list[str | Path] = [sys.executable, ROOT / "deploy/demo/city.py", "--seconds", "12", "--folder", tmp_path / "demo"]
+    city: list[str | Path] = [
+        sys.executable,
+        ROOT / "deploy/demo/city.py",
+        "--seconds",
+        "12",
+        "--folder",
+        tmp_path / "demo",
+    ]
     done = subprocess.run(city, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     config = tmp_path / "demo" / "aggregator" / "aggregator.toml"
