@@ -62,7 +62,10 @@ def asleep(config: Gateway) -> dict[str, object]:
 
 def tell(report: Mapping[str, Any]) -> None:
     how = "healthy" if report["healthy"] else f"NOT well: no progress in {', '.join(report['late'])}"
-    print(f"{report['gateway']} is running and {how}; last commit epoch {report['epoch']} batch {report['sequence']}\n")
+    print(f"{report['gateway']} is running and {how}; last commit epoch {report['epoch']} batch {report['sequence']}")
+    link = report["link"]
+    state = "connected" if link["connected"] else f"not connected: {link['last_error'] or 'not yet'}"
+    print(f"link to {link['address'] or 'no aggregator'}: {state}; clock by {link['clock_source']}\n")
     show([{"task": name, **task} for name, task in report["tasks"].items()], as_json=False, title="tasks")
     told = [{"gauge": name, "value": f"{value:,.10g}"} for name, value in sorted(report["gauges"].items()) if value]
     show(told, as_json=False, title="gauges that are not zero (--json has all)")
