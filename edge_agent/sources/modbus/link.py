@@ -5,7 +5,7 @@ What frames look like and which bytes are the answer is told by its two kinds, `
 
 import asyncio
 import random
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from edge_agent.sources.modbus.address import Address
@@ -19,7 +19,27 @@ RETRY_S, RETRY_MAX_S = 0.25, 10.0  # full-jitter pause before a refused connecti
 SILENT_MAX = 3  # timeouts in a row after which a connection is taken for dead
 
 
-class Link(asyncio.Protocol):
+class Ear(asyncio.Protocol):
+    """Tells a link what one connection says, until the link has left it: a connection may end long after."""
+
+    def __init__(self, link: "Link") -> None:
+        self.lost = False
+        self._link: Link | None = link
+
+    def leave(self) -> None:
+        self._link = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._link is not None:
+            self._link.heard(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost = True
+        if self._link is not None:
+            self._link.lost(error)
+
+
+class Link(ABC):
     """Shared by the units of one line. `ask` may be called by several tasks; they take turns."""
 
     def __init__(self, address: Address, options: Mapping[str, str], clock: Clock, connect_delay_ns: int = 0) -> None:
@@ -32,6 +52,7 @@ class Link(asyncio.Protocol):
         self._delay_ns = connect_delay_ns
         self._lock = asyncio.Lock()
         self._wire: Wire | None = None
+        self._ear = Ear(self)
         self._waiting: asyncio.Future[bytes] | None = None
         self._request: Request | None = None
         self._stream = b""
@@ -104,19 +125,28 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(max(CONNECT_S, timeout_ns / NS)):
-                self._wire = await connect(self.address, self._options, self)
+                self._ear = ear = Ear(self)
+                wire = await connect(self.address, self._options, ear)
         except (OSError, TimeoutError) as error:
             longest = min(RETRY_S * 2**self._refused, RETRY_MAX_S)
             self._refused += 1
             self._retry_ns = self.clock.monotonic_ns() + int(self._chance.uniform(0, longest) * NS)
             raise NoAnswer(f"cannot connect: {error or 'timeout'}") from error
+        if ear.lost:
+            raise NoAnswer("the connection was closed at once")
+        self._wire = wire
         self._refused = self._silent = 0
         self._stream = b""
         self.reconnects += 1
         if self._delay_ns:
             await self.clock.sleep_until(self.clock.monotonic_ns() + self._delay_ns)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    @abstractmethod
+    def heard(self, data: bytes) -> None:
+        """Bytes came; `_answer`, `_fail` or `drop` as they deserve."""
+
+    def lost(self, error: Exception | None) -> None:
+        """The connection ended, and not by us."""
         self._wire = None
         self._stream = b""
         self._fail(NoAnswer(f"the connection broke: {error or 'closed by the device'}"))
@@ -124,6 +154,7 @@ class Link(asyncio.Protocol):
     def drop(self) -> None:
         """Close the connection; the next request opens another."""
         wire, self._wire = self._wire, None
+        self._ear.leave()
         self._stream = b""
         if self._timer is not None:
             self._timer.cancel()

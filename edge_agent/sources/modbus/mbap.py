@@ -35,7 +35,7 @@ class MbapLink(Link):
         self._id = (self._count * STRIDE & 0xFFFF).to_bytes(2)
         wire.write(self._id + request.tail)
 
-    def data_received(self, data: bytes) -> None:
+    def heard(self, data: bytes) -> None:
         request = self._request
         if request is not None and not self._stream and data[:2] == self._id and request.head:
             size = 9 + request.data  # the whole answer at once: nearly always

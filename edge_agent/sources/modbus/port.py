@@ -8,6 +8,7 @@ from typing import Protocol
 
 from edge_agent.sources.modbus.address import Address
 
+TLS_END_S = 2.0  # how long a device may take to say goodbye
 READ_BYTES = 4096  # more than a line ever holds
 
 
@@ -87,6 +88,11 @@ async def connect(address: Address, options: Mapping[str, str], protocol: asynci
     context = tls_context(options) if address.scheme == "tls" else None
     name = options.get("server_name", address.host) if context else None
     transport, _ = await loop.create_connection(
-        lambda: protocol, address.host, address.port, ssl=context, server_hostname=name
+        lambda: protocol,
+        address.host,
+        address.port,
+        ssl=context,
+        server_hostname=name,
+        ssl_shutdown_timeout=TLS_END_S if context else None,
     )
     return transport

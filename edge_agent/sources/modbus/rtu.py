@@ -74,7 +74,7 @@ class RtuLink(Link):
     def _send(self, wire: Wire, request: Request) -> None:
         wire.write(request.rtu)
 
-    def data_received(self, data: bytes) -> None:
+    def heard(self, data: bytes) -> None:
         self._heard_ns = self.clock.monotonic_ns()
         if self._damaged:
             self._settle_later()
