@@ -14,7 +14,6 @@ from functools import partial
 
 from edge_agent import hardware, systemd
 from edge_agent.buffer import Buffer
-from edge_agent.cleaning import Cleaning
 from edge_agent.config import ConfigError, Gateway, load
 from edge_agent.field import Field, build, catalogue
 from edge_agent.health import Health
@@ -54,8 +53,10 @@ class Agent:
     async def run(self) -> None:
         """Run until `stop`; then stop the sources, commit what waits, close the buffer.
 
-        Raises ConfigError, BufferError and IdentityError when the gateway cannot start.
+        Raises ValueError for a configuration that its own parts refuse, and BufferFault when the state directory
+        cannot be used; without an identity it polls and keeps, and says what to do.
         """
+        self.field = build(self.config, self.clock)
         self.config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         async with AsyncExitStack() as stack:
             self.buffer = await Buffer.open(self.config.state_dir, self.config.id, self.clock, self.config.buffer)
@@ -82,18 +83,17 @@ class Agent:
         """The field side, built anew after each reload until the agent is told to stop."""
         while not self.stop.is_set():
             self.reload.clear()
-            self.field = build(self.config, self.clock)
-            clean = Cleaning(self.field.points).apply
-            pace = Pace(self.config.tick_ms, self.config.buffer.commit_ms, self.config.buffer.commit_readings)
-            self.intake = Intake(clean, self.field.image, self._commit, self.clock, pace)
+            field, limits = self.field, self.config.buffer
+            pace = Pace(self.config.tick_ms, limits.commit_ms, limits.commit_readings)
+            self.intake = Intake(field.cleaning.apply, field.image, self._commit, self.clock, pace)
             async with asyncio.TaskGroup() as tasks:
                 intake = tasks.create_task(self._keep("intake", self.intake.run))
                 sources = [
                     tasks.create_task(self._keep(f"source {s.name}", partial(s.run, layouts, self.intake.emit)))
-                    for s, layouts in zip(self.field.sources, self.field.layouts, strict=True)
+                    for s, layouts in zip(field.sources, field.layouts, strict=True)
                 ]
                 systemd.notify("READY=1\nSTATUS=polling")
-                log.info("polling %d devices, %d points", len(self.config.devices), len(self.field.image.names))
+                log.info("polling %d devices, %d points", len(self.config.devices), len(field.image.names))
                 await self._until_stop_or_reload()
                 for task in sources:
                     task.cancel()
@@ -103,7 +103,7 @@ class Agent:
                 await self.intake.flush()
             self._received_before += self.intake.received
             self._dropped_before += self.intake.dropped
-            for source in self.field.sources:
+            for source in field.sources:
                 self.health.forget(f"source {source.name}")
 
     async def _until_stop_or_reload(self) -> None:
@@ -126,7 +126,8 @@ class Agent:
         systemd.notify("RELOADING=1")
         try:
             new = await asyncio.to_thread(load, self.config.file)
-        except ConfigError as error:
+            field = build(new, self.clock)
+        except (ConfigError, ValueError) as error:
             log.error("reload refused, the old configuration stays:\n%s", error)
             return False
         finally:
@@ -135,7 +136,7 @@ class Agent:
         if fixed:
             log.error("reload refused: %s needs a restart: systemctl restart citytwin-edge", ", ".join(fixed))
             return False
-        self.config = new
+        self.config, self.field = new, field
         self.sync.renew_catalogue(catalogue(new))
         log.info("reloaded %s", new.file)
         return True

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from edge_agent.config.gateway import Gateway
+from edge_agent.cleaning import Cleaning
+from edge_agent.config import Gateway
 from edge_agent.image import Image, Layout, lay_out
-from edge_agent.profile import Device, PointSpec
+from edge_agent.profile import Device
 from edge_agent.sources import SOURCES, Source
 from protos import telemetry_pb2 as telemetry
 from protos.clock import Clock
@@ -20,12 +21,12 @@ from protos.vocabulary import internal_unit
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """Sources, the layouts each was given, and the image over all of them."""
+    """Sources, the layouts each was given, the image over all of them, and the checks of its points."""
 
     sources: tuple[Source, ...]
     layouts: tuple[tuple[Layout, ...], ...]  # of each source
     image: Image
-    points: tuple[PointSpec, ...]  # of each place in the image
+    cleaning: Cleaning
 
     def gauges(self) -> dict[str, float]:
         total: dict[str, float] = {}
@@ -61,13 +62,15 @@ def sources_of(config: Gateway, clock: Clock) -> list[Source]:
 
 
 def build(config: Gateway, clock: Clock) -> Field:
+    """Nothing is opened yet. Raises ValueError, with every fault of the part that found it, for what only the parts
+    themselves can judge: a payload path, the limits of a check."""
     sources = sources_of(config, clock)
     wanted = [list(source.wants()) for source in sources]
     placed, image = lay_out([one for wants in wanted for one in wants])
     each = iter(placed)
     layouts = tuple(tuple(next(each) for _ in wants) for wants in wanted)
     specs = {f"{d.name}/{p.name}": p for d in config.devices for p in d.profile.points}
-    return Field(tuple(sources), layouts, image, tuple(specs[name] for name in image.names))
+    return Field(tuple(sources), layouts, image, Cleaning([specs[name] for name in image.names]))
 
 
 def catalogue(config: Gateway) -> telemetry.Catalogue:

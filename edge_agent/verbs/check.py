@@ -13,7 +13,9 @@ from edge_agent.config import ConfigError, Fault, Gateway, Library, load
 from edge_agent.config.gateway import SITE
 from edge_agent.config.keys import Section
 from edge_agent.config.profiles import PROFILE
+from edge_agent.field import build
 from edge_agent.screen import fail, show
+from protos.clock import SystemClock
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +57,11 @@ def check(args: argparse.Namespace) -> int:
                 Library(path.parent).get(path.stem)
             else:
                 gateways.append(load(path))
+                build(gateways[-1], SystemClock())
         except ConfigError as error:
             faults.extend(error.faults)
+        except ValueError as error:  # what only the parts themselves can judge
+            faults.append(Fault(path, 0, "", "", str(error), "the gateway would not start"))
     for gateway in gateways:
         notes.extend(remarks(gateway))
     if args.json:

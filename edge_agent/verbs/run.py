@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     open_journal(config.state_dir, args.log_level)
     try:
         asyncio.run(serve(config))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         logging.getLogger("edge_agent").error("cannot start: %s", error)
         return 1
     return 0

@@ -42,7 +42,7 @@ class PayloadError(MqttError):
     """The bytes are not what this kind of payload says. The message is kept nowhere, but counted and logged."""
 
 
-class PlaceError(MqttError):
+class PlaceError(MqttError, ValueError):
     """Places in profiles that cannot be; one line each."""
 
     def __init__(self, faults: Sequence[str]) -> None:
