@@ -20,6 +20,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from aggregator.cli import main as aggregator
+
 BIN = Path(sys.executable).parent
 START_S = 30.0  # what a process gets to say that it is ready
 END_S = 20.0
@@ -184,7 +186,7 @@ def start(stack: ExitStack, folder: Path) -> Path:
 def look(config: Path, seconds: float) -> int:
     """The live view until Ctrl-C, or a last look after `seconds`; fails if a gateway brought nothing."""
     if not seconds:
-        subprocess.run([BIN / "aggregator", "watch", "-c", config], check=False)
+        aggregator(["watch", "-c", str(config)])
         return 0
     time.sleep(seconds)
     print(verb("aggregator", "watch", "--once", "-c", config))
