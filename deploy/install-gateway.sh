@@ -42,7 +42,7 @@ step "4/5 configuration"
 if [ -n "$config" ]; then
     install -m 0640 -g citytwin "$config" /etc/citytwin/gateway.toml
 elif [ ! -e /etc/citytwin/gateway.toml ]; then
-    install -m 0640 -g citytwin firmware_configs/sites/example.toml /etc/citytwin/gateway.toml
+    install -m 0640 -g citytwin firmware_configs/sites/centre.toml /etc/citytwin/gateway.toml
     echo "  edit /etc/citytwin/gateway.toml, then: edge-agent check /etc/citytwin/gateway.toml"
 fi
 ln -sf /opt/citytwin/bin/edge-agent /usr/local/bin/edge-agent
