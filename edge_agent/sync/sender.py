@@ -117,12 +117,10 @@ class Sender:
         return any(one.priority >= Priority.ALARM for one in found)
 
     async def _backlog(self) -> bool:
-        if self._session.backlog_after is None:
-            return False
         batches, size = self._session.backlog_room(self._a.clock.monotonic_ns())
-        if not batches:
+        if not batches or (after := self._backlog_after()) is None:
             return False
-        found = await self._a.buffer.newer(*self._session.backlog_after, batches, size)
+        found = await self._a.buffer.newer(*after, batches, size)
         ours = [one for one in found if self._session.is_backlog((one.epoch, one.sequence))]
         for one in ours:
             self._session.passed((one.epoch, one.sequence), live=False)
@@ -130,6 +128,13 @@ class Sender:
         if len(ours) < len(found) or not found:
             self._session.backlog_done()
         return bool(ours)
+
+    def _backlog_after(self) -> Key | None:
+        """Where the walk through the backlog stands; None while there is nothing to walk for."""
+        if self._session.backlog_after is None:
+            buffer = self._a.buffer
+            self._session.walk_again(buffer.backlog().batches, (buffer.epoch, buffer.newest))
+        return self._session.backlog_after
 
     async def _asked(self) -> bool:
         """Send again what the aggregator lost; say what is no longer kept."""

@@ -3,6 +3,7 @@
 Two cursors walk through the buffer, both upwards. The live one begins at what was newest when the session began; the
 backlog one at the oldest, and ends where the live one began. Live goes first; backlog fills what is left of the
 window, except a part that is kept free for live. Everything sent stays in the window until it is acked or refused.
+What comes home late, out of a damaged buffer, has keys that both have passed: the backlog one then begins again.
 """
 
 from collections import deque
@@ -84,6 +85,7 @@ class Session:
         self.live_after: Key = start
         self.backlog_after: Key | None = (0, 0)  # None: all of it sent
         self._backlog_end = start
+        self._unmarked = False  # a verdict is given that the buffer has not taken yet
         self._settings, self._counts = settings, counts
         self._flights: dict[Key, Flight] = {}
         self._live_bytes = self._backlog_bytes = 0
@@ -173,6 +175,21 @@ class Session:
     def backlog_done(self) -> None:
         self.backlog_after = None
 
+    def walk_again(self, waiting: int, newest: Key) -> bool:
+        """Begin the backlog anew when more than what is on its way and what live has still to send waits.
+
+        `waiting` and `newest` are the buffer's. Only while nothing of it can be found that was sent before: all
+        backlog has landed, all acks are in the buffer, and what flies of live lies above the walk's end.
+        """
+        epoch, sequence = self.live_after
+        if self._unmarked or self._backlog_bytes or newest[0] != epoch:
+            return False
+        if waiting <= self.in_flight + newest[1] - sequence:
+            return False
+        first = min(self._flights, default=(epoch, sequence + 1))
+        self.backlog_after, self._backlog_end = (0, 0), (first[0], first[1] - 1)
+        return True
+
     def too_large(self, size: int) -> bool:
         return bool(self.batch_max) and size > self.batch_max
 
@@ -203,7 +220,12 @@ class Session:
         for key in landed:
             self._land(key, now_ns)
         self._counts.batches_acked_total += len(landed)
+        self._unmarked = self._unmarked or bool(verdict)
         return verdict
+
+    def marked(self) -> None:
+        """The buffer has taken every verdict so far."""
+        self._unmarked = False
 
     def _land(self, key: Key, now_ns: int) -> None:
         flight = self._flights.pop(key, None)

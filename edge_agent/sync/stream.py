@@ -42,7 +42,13 @@ class Stream:
             session, sender = await self._greet()
             self.session, self._sender = session, sender
             async with asyncio.TaskGroup() as tasks:
-                for work in (sender.run(), sender.arrivals(), self._read(session), self._watch(session), self._mark()):
+                for work in (
+                    sender.run(),
+                    sender.arrivals(),
+                    self._read(session),
+                    self._watch(session),
+                    self._mark(session),
+                ):
                     tasks.create_task(work)
         except* grpc.aio.AioRpcError as group:
             raise self._meaning(group.exceptions[0]) from group
@@ -166,13 +172,15 @@ class Stream:
     def _refusal(self, session: Session, message: pb.ToGateway) -> None:
         raise Refused(message.refusal.reason, final=message.refusal.final)
 
-    async def _mark(self) -> None:
+    async def _mark(self, session: Session) -> None:
         """Write verdicts into the buffer, many at once."""
         while True:
             await self._judged.wait()
             self._judged.clear()
             verdict, self._verdict = self._verdict, Verdict()
             await self._a.buffer.mark(merge(verdict.stored), merge(verdict.settled), verdict.refused)
+            if not self._verdict:
+                session.marked()
 
     async def _watch(self, session: Session) -> None:
         """Raise Dead when the other side has been silent for too long."""

@@ -44,6 +44,8 @@ class World:
             return True
         session.burst_over(self.now)
         room, _ = session.backlog_room(self.now)
+        if session.backlog_after is None:
+            session.walk_again(len(self.newer((0, -1), 10_000)), max([*self.keys, (1, 0)]))
         if session.backlog_after is None or not room:
             return False
         found = [key for key in self.newer(session.backlog_after, room) if session.is_backlog(key)]
@@ -72,6 +74,12 @@ class World:
         else:
             self.stored.add(key)
             self.session.ack(pb.Ack(stored=ranges([Span(*key, key[1])])), self.now)
+        self.session.marked()
+
+    def come_home(self, count: int) -> None:
+        """Batches of an epoch before come out of a damaged buffer."""
+        have = sum(epoch == 0 for epoch, _ in self.keys)
+        self.keys[have:have] = [(0, have + n) for n in range(1, count + 1)]
 
 
 EVENTS = st.lists(
@@ -79,6 +87,7 @@ EVENTS = st.lists(
         st.tuples(st.just("arrive"), st.integers(1, 5), st.just(False)),
         st.tuples(st.just("send"), st.integers(1, 10), st.just(False)),
         st.tuples(st.just("answer"), st.integers(0, 50), st.booleans()),
+        st.tuples(st.just("home"), st.integers(1, 5), st.just(False)),
         st.tuples(st.just("wait"), st.integers(1, 100), st.just(False)),
     ),
     max_size=60,
@@ -93,8 +102,10 @@ def test_each_batch_is_sent_once_and_all_are_in_the_end(
     world = World(backlog, metered)
     for what, number, flag in events:
         if what == "arrive":
-            newest = world.keys[-1][1] if world.keys else 0
+            newest = max((n for epoch, n in world.keys if epoch == 1), default=0)
             world.keys += [(1, newest + n) for n in range(1, number + 1)]
+        elif what == "home":
+            world.come_home(number)
         elif what == "send":
             for _ in range(number):
                 world.send()

@@ -125,6 +125,31 @@ def test_what_is_asked_for_again_comes_in_pieces() -> None:
     assert pieces == [Span(1, 1, 16), Span(1, 17, 32), Span(1, 33, 40), Span(2, 5, 5)]
 
 
+def test_the_backlog_is_walked_again_when_more_waits_than_flies() -> None:
+    one = session()
+    one.backlog_done()
+    one.sent((1, 101), 10, 0, live=True)
+    one.passed((1, 101), live=True)
+    assert not one.walk_again(1, (1, 101))
+    assert not one.walk_again(3, (1, 103)), "two are for live to send"
+    assert not one.walk_again(9, (2, 1)), "live has not come into the new epoch yet"
+    assert one.walk_again(4, (1, 103))
+    assert one.backlog_after == (0, 0)
+    assert one.is_backlog((1, 100))
+    assert not one.is_backlog((1, 101)), "it flies"
+
+
+def test_the_walk_begins_again_only_when_nothing_can_be_sent_twice() -> None:
+    one = session()
+    one.sent((1, 7), 10, 0, live=False)
+    one.backlog_done()
+    assert not one.walk_again(9, START), "backlog flies"
+    one.ack(acked(Span(1, 7, 7)), NS)
+    assert not one.walk_again(9, START), "the buffer does not know of the ack"
+    one.marked()
+    assert one.walk_again(9, START)
+
+
 def test_a_metered_link_sends_in_bursts_and_alarms_at_once() -> None:
     one = session(Settings(metered=True))
     assert one.live_room(0)[0]
