@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 PAUSE_S, PAUSE_MAX_S = 1.0, 60.0  # before a failed task is started again
 INTAKE_LATE_S = 30.0  # an intake that completes nothing for so long is stuck
 BEAT_S = 5.0  # how often progress is judged where the service manager does not say
+METERED_COMMIT_MS = 10_000  # least on a line that costs by the byte: a batch a second pays for its head each time
 FLUSH_S = 10.0  # what the last commit may take; systemd waits 20
 
 
@@ -83,9 +84,8 @@ class Agent:
         """The field side, built anew after each reload until the agent is told to stop."""
         while not self.stop.is_set():
             self.reload.clear()
-            field, limits = self.field, self.config.buffer
-            pace = Pace(self.config.tick_ms, limits.commit_ms, limits.commit_readings)
-            self.intake = Intake(field.cleaning.apply, field.image, self._commit, self.clock, pace)
+            field = self.field
+            self.intake = Intake(field.cleaning.apply, field.image, self._commit, self.clock, pace_of(self.config))
             async with asyncio.TaskGroup() as tasks:
                 intake = tasks.create_task(self._keep("intake", self.intake.run))
                 sources = [
@@ -209,6 +209,13 @@ class Agent:
 
     def _status(self) -> sync_pb2.Status:
         return sync_pb2.Status(gauges=self.health.gauges(), facts={"district": self.config.district})
+
+
+def pace_of(config: Gateway) -> Pace:
+    """How often the gateway commits: as its file says; on a metered line after 10 s or more, or `commit_readings`."""
+    limits = config.buffer
+    least_ms = METERED_COMMIT_MS if config.sync.metered else 0
+    return Pace(config.tick_ms, max(limits.commit_ms, least_ms), limits.commit_readings)
 
 
 async def serve(config: Gateway) -> None:

@@ -156,7 +156,13 @@ SYNC = Section(
     (
         Key("window", "integer", "batches on their way without an answer", 64, 1, 1024),
         Key("bandwidth_kbit", "number", "cap on the line in kbit/s; 0 for none", 0, 0, 10_000_000),
-        Key("metered", "boolean", "the line costs by the byte: send less often, hold the backlog back", False),
+        Key(
+            "metered",
+            "boolean",
+            "the line costs by the byte: commit_ms is at least 10000, readings leave once a minute, alarms at once, the"
+            " backlog within the allowance; a heartbeat each 30 s",
+            False,
+        ),
         Key(
             "allowance_mb_a_day",
             "number",
