@@ -60,7 +60,7 @@ def columns(values: Floats, plan: Plan, plans: Plans, blocks: Sequence[Block]) -
         same[plan.single] = schemes.is_single(values[plan.single])
     again = plan.undecided if plan.uses % RETRY == 1 else plan.undecided[:0]
     if len(again) or not same.all():
-        wrong = np.union1d(plan.columns_of(np.flatnonzero(~same)), again)
+        wrong = plan.columns_of(np.flatnonzero(~same), again)
         chosen = plan.chosen.copy()
         counts = plan.counts[wrong]
         starts = np.cumsum(counts) - counts

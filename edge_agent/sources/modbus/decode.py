@@ -153,7 +153,7 @@ class Decoder:
         unusable = ~(np.abs(exponents) <= EXPONENT_MAX)
         for points, found in list(faults):
             if found == INVALID:
-                unusable |= np.isin(self._exponents, points)
+                unusable |= (self._exponents[:, None] == points).any(axis=1)  # np.isin may load numpy.ma, 7 MiB
         raw[self._dependent] *= 10.0 ** np.where(unusable, np.nan, exponents)
 
     def _coded(
