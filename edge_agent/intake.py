@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from edge_agent.image import Frame, Image
+from edge_agent.image import Frame, Image, Layout
 from protos.clock import NS, Clock
 
 MS = NS // 1000
@@ -63,9 +63,16 @@ class Intake:
         now = self.clock.monotonic_ns()
         self.clean(frames, now)
         count = 0
+        newest: dict[Layout, Frame] = {}  # good frames that a later one of the tick replaces are never seen
         for frame in frames:
-            self.image.take(frame)
+            if frame.codes is None:
+                newest[frame.layout] = frame
+            else:
+                self.image.take(newest.pop(frame.layout, frame))
+                self.image.take(frame)
             count += readings_in(frame)
+        for frame in newest.values():
+            self.image.take(frame)
         self.received += count
         if not self._waiting:
             self._since_ns = now

@@ -18,11 +18,16 @@ def check_names(blocks: Sequence[Block]) -> None:
     """Raises ValueError for a name or a shape that a batch cannot hold."""
     for block in blocks:
         rows, width = len(block.receive_ns), len(block.points)
-        for name in (block.device, *block.points):
-            if not name or BETWEEN in name or LISTS in name:
-                raise ValueError(f"name {name!r} of device {block.device!r}: empty, or with a NUL or STX in it")
+        if wrong := wrong_name(block.device, block.points):
+            raise ValueError(f"name {wrong[0]!r} of device {block.device!r}: empty, or with a NUL or STX in it")
         if not rows or not width:
             raise ValueError(f"block of device {block.device!r}: {rows} rows of {width} points")
+
+
+@lru_cache(maxsize=REMEMBERED_MAX)
+def wrong_name(device: str, points: Points) -> list[str]:
+    """The names that a batch cannot hold."""
+    return [name for name in (device, *points) if not name or BETWEEN in name or LISTS in name]
 
 
 def write_names(devices: Sequence[str], points: Sequence[Points]) -> bytes:

@@ -35,8 +35,12 @@ class Gather:
     bits: Bytes  # of type bit: the bit's number in its byte
     masks: Words | None  # of bits16 and bits32, when any has a mask; 0 is the whole word
     shifts: Words
+    run: slice | None = None  # the bytes of all values where they lie in the payload as big-endian neighbours
 
     def into(self, raw: Floats, payload: Bytes) -> None:
+        if self.run is not None:
+            raw[self.to] = payload[self.run].view(self.dtype)
+            return
         taken = payload[self.index]
         if self.dtype is not None:
             words = taken.view(self.dtype)
@@ -93,4 +97,15 @@ def gather(kind: str, found: Sequence[tuple[int, Register, int]]) -> Gather:
         masks = np.array([register.mask for _, register, _ in found], np.uint32)
         shifts = np.array([shift(register.mask) for _, register, _ in found], np.uint32)
     dtype = np.dtype(DTYPES[kind])
-    return Gather(dtype, kind.startswith("bcd"), np.array(index, np.intp), to, NO_BITS, masks, shifts)
+    digits = kind.startswith("bcd")
+    run = None if digits else run_of(index, dtype.itemsize)
+    if run is not None:
+        dtype = dtype.newbyteorder(">")
+    return Gather(dtype, digits, np.array(index, np.intp), to, NO_BITS, masks, shifts, run)
+
+
+def run_of(index: Sequence[int], size: int) -> slice | None:
+    """The one slice that these bytes are, when values of `size` bytes follow each other most significant byte first."""
+    first = index[size - 1]
+    straight = [first + at - at % size + (size - 1 - at % size) for at in range(len(index))]
+    return slice(first, first + len(index)) if list(index) == straight else None
