@@ -38,7 +38,7 @@ class Gather:
     run: slice | None = None  # the bytes of all values where they lie in the payload as big-endian neighbours
 
     def into(self, raw: Floats, payload: Bytes) -> None:
-        if self.run is not None:
+        if self.run is not None and self.dtype is not None:
             raw[self.to] = payload[self.run].view(self.dtype)
             return
         taken = payload[self.index]
