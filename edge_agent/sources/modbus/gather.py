@@ -38,6 +38,13 @@ class Gather:
     run: slice | None = None  # the bytes of all values where they lie in the payload as big-endian neighbours
 
     def into(self, raw: Floats, payload: Bytes) -> None:
+        if self.dtype is not None and self.dtype.kind == "f":
+            with np.errstate(invalid="ignore"):  # a signalling NaN is "no value" like any other, and no fault of ours
+                self._take(raw, payload)
+        else:
+            self._take(raw, payload)
+
+    def _take(self, raw: Floats, payload: Bytes) -> None:
         if self.run is not None and self.dtype is not None:
             raw[self.to] = payload[self.run].view(self.dtype)
             return

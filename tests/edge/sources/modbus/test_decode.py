@@ -223,3 +223,11 @@ def test_a_gap_is_read_along_as_far_as_it_is_tolerated() -> None:
 def test_what_a_type_cannot_hold_is_refused(kind: str, value: float) -> None:
     with pytest.raises(ValueError, match=r"fit|written"):
         encode(Register(3, 0, kind), value)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_signalling_nan_is_no_value_and_no_warning(order: str) -> None:
+    words = {"ABCD": [0x7FA0, 1], "CDAB": [1, 0x7FA0], "BADC": [0xA07F, 0x0100], "DCBA": [0x0100, 0xA07F]}[order]
+    values, codes = decoded(point("a", 0, "f32", order=order), data=at(0, words))
+    assert math.isnan(values[0])
+    assert codes == [INVALID]
