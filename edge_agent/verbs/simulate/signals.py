@@ -58,6 +58,8 @@ USUAL = {
     "flow_velocity": (1.1, 0.6),
     "distance": (1.4, 0.5),
 }
+# Never a fraction of one, whatever the unit: things counted, states by number, levels that batteries tell in whole %.
+WHOLE = {"count", "vehicle_count", "people_count", "state", "signal_state", "lamp_state", "battery_level"}
 DUSK = 0.15  # of the noon's light: below it lamps come on
 
 
@@ -79,8 +81,14 @@ class Signal:
         point = self.point
         if point.enumeration:
             return float(self._state(time_s, sorted(point.enumeration)))
-        if point.register is not None and (point.register.type == "bit" or point.register.mask):
+        one_bit = point.register is not None and (point.register.type == "bit" or point.register.mask)
+        if one_bit or point.quantity == "presence":
             return float(self._state(time_s, [0, 0, 1]))
+        value = self._number(time_s)
+        return float(math.floor(value)) if point.quantity in WHOLE else value
+
+    def _number(self, time_s: float) -> float:
+        point = self.point
         if point.quantity in COUNTERS and "max" not in point.checks.get("range", {}):
             return self._counter(time_s)
         low, high = self._range()

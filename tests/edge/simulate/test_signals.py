@@ -8,7 +8,7 @@ import pytest
 from edge_agent.config import Library
 from edge_agent.verbs.simulate.memory import Memory
 from edge_agent.verbs.simulate.payloads import SPOKEN, messages
-from edge_agent.verbs.simulate.signals import COUNTERS, DAY_S, Signal
+from edge_agent.verbs.simulate.signals import COUNTERS, DAY_S, WHOLE, Signal
 
 LIBRARY = Library()
 NOON = 20_000 * DAY_S + DAY_S / 2
@@ -27,6 +27,10 @@ def test_signals_of_every_profile(name: str) -> None:
             assert set(values) <= set(point.enumeration)
         elif point.quantity in COUNTERS and "max" not in bounds:
             assert values == sorted(values)
+        if point.enumeration or point.quantity in WHOLE:
+            assert all(value.is_integer() for value in values)
+        if point.quantity == "presence":
+            assert set(values) <= {0.0, 1.0}
 
 
 def test_smooth() -> None:
