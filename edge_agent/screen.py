@@ -17,13 +17,15 @@ def show(rows: Sequence[Mapping[str, object]], *, as_json: bool, title: str = ""
         print(json.dumps(list(rows), default=str))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for key in rows[0] if rows else ():
-        table.add_column(key, justify="right" if isinstance(rows[0][key], int | float) else "left")
+        numbers = any(isinstance(row[key], int | float) for row in rows)
+        table.add_column(key, justify="right" if numbers else "left")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
     Console(emoji=False).print(table if rows else f"{title or 'rows'}: none")
 
 

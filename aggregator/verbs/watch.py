@@ -29,7 +29,7 @@ from protos.tls import utc
 PERIOD_NS = NS  # between two looks
 RATE_NS = 10 * NS  # a rate is over so long: commits come once a second, so less would flicker
 ROWS_MAX = 512  # of the log at a time
-COLUMNS = ("gateway", "state", "district", "lag s", "backlog", "clock ±ms", "readings")
+COLUMNS = ("gateway", "state", "lag s", "backlog", "clock ±ms", "readings")  # with the rate: 80 columns wide
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,12 +90,17 @@ class View:
     def value(self, one: Sample, now_ns: int) -> dict[str, object]:
         return {
             "point": str(one.point),
-            "value": f"{one.value:.6g}",
+            "value": short(one.value),
             "unit": self.units.get(str(one.point), ""),
             "quality": quality.text(one.code),
             "age s": round((now_ns - one.source_ns) / NS, 1),
             "source time": f"{utc(one.source_ns):%H:%M:%S}",
         }
+
+
+def short(value: float) -> float:
+    """Three digits after the point, whole numbers whole: an exponent says nothing to people."""
+    return int(value) if value.is_integer() else round(value, 3)  # NaN and infinities stay
 
 
 def spread(samples: list[Sample], count: int) -> list[Sample]:

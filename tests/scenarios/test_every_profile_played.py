@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from edge_agent.cleaning import Cleaning
 from edge_agent.config import Gateway, Library, load
 from edge_agent.field import build
 from edge_agent.image import Frame
@@ -42,12 +41,11 @@ async def played(words: Sequence[str], lines: int) -> AsyncIterator[list[dict[st
 async def read_once(gateway: Gateway) -> dict[str, tuple[float, str]]:
     """Run the sources until every point has come once: value and quality by device/point."""
     field = build(gateway, SystemClock())
-    cleaning = Cleaning(field.points)
     missing = {id(layout) for layouts in field.layouts for layout in layouts}
     every = asyncio.Event()
 
     def emit(frame: Frame) -> None:
-        cleaning.apply([frame], frame.receive_ns)
+        field.cleaning.apply([frame], frame.receive_ns)
         field.image.take(frame)
         if frame.committed is not None:
             frame.committed()
