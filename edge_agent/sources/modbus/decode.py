@@ -95,8 +95,7 @@ class Decoder:
         self._dependent = indices([k for k, r in enumerate(registers) if r.scale_from])
         self._exponents = indices([names.index(r.scale_from) for r in registers if r.scale_from])
         self._partial = self._refused.size > 0
-        worked = self._before or self._after or self._masked or self._scaled or self._moved or self._doubtful
-        self._plain = not worked  # whole numbers in internal units: nothing to work out
+        self._linear = not (self._before or self._after or self._masked or self._doubtful)  # integers, only scaled
 
     def _checks_before(self, specs: Sequence[PointSpec], registers: Sequence[Register]) -> Iterator[Check]:
         """Checks of the raw values: markers for "no value", integers that a float64 cannot hold."""
@@ -116,8 +115,9 @@ class Decoder:
         source = np.frombuffer(payload, np.uint8)
         for gather in self._gathers:
             gather.into(raw, source)
-        if self._plain:
-            faults: list[tuple[Indices, int]] = []
+        faults: list[tuple[Indices, int]] = []
+        if self._linear:  # nothing can be invalid: half the work of the general way
+            self._to_units(raw)
         else:
             with np.errstate(all="ignore"):  # NaN and infinities are data here
                 faults = self._work_out(raw)
@@ -134,13 +134,16 @@ class Decoder:
         self._note(self._after, raw, faults)
         if self._dependent.size:
             self._apply_exponents(raw, faults)
+        self._to_units(raw)
+        if self._doubtful and not np.isfinite(raw).all():
+            faults.append((np.flatnonzero(~np.isfinite(raw)), INVALID))
+        return faults
+
+    def _to_units(self, raw: Floats) -> None:
         if self._scaled:
             raw *= self._scale
         if self._moved:
             raw += self._offset
-        if self._doubtful and not np.isfinite(raw).all():
-            faults.append((np.flatnonzero(~np.isfinite(raw)), INVALID))
-        return faults
 
     def _note(self, checks: Sequence[Check], raw: Floats, faults: list[tuple[Indices, int]]) -> None:
         for points, failing, found in checks:
