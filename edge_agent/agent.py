@@ -5,6 +5,7 @@ delays nobody else. The service manager's watchdog is fed only while every watch
 """
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -221,6 +222,7 @@ def pace_of(config: Gateway) -> Pace:
 async def serve(config: Gateway) -> None:
     """Run the agent until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
     agent = Agent(config)
+    gc.freeze()  # what was loaded stays for ever: the collector need not look through it again and again
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.stop.set)
