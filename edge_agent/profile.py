@@ -8,6 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+WORDS = {  # registers of each numeric type; a bit is no register
+    "u16": 1,
+    "i16": 1,
+    "bcd16": 1,
+    "bits16": 1,
+    "u32": 2,
+    "i32": 2,
+    "f32": 2,
+    "bcd32": 2,
+    "bits32": 2,
+    "u64": 4,
+    "i64": 4,
+    "f64": 4,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Register:

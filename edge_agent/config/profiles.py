@@ -6,25 +6,11 @@ settings; each of `points` is one measured or commanded quantity. Addresses are 
 
 from edge_agent.config.gateway import DOMAINS, NAME
 from edge_agent.config.keys import REQUIRED, Key, Section
+from edge_agent.profile import WORDS
 from protos.vocabulary import QUANTITIES
 
 ID = r"[a-z0-9]+(-[a-z0-9]+)*"
-TYPES = {  # type → registers; 0 for a bit, and for a text, whose length is a key of its own
-    "bit": 0,
-    "u16": 1,
-    "i16": 1,
-    "bcd16": 1,
-    "bits16": 1,
-    "u32": 2,
-    "i32": 2,
-    "f32": 2,
-    "bcd32": 2,
-    "bits32": 2,
-    "u64": 4,
-    "i64": 4,
-    "f64": 4,
-    "str": 0,
-}
+TYPES = {"bit": 0, **WORDS, "str": 0}  # type → registers; the length of a text is a key of its own
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
 PAYLOADS = ("json", "csv", "raw", "packed", "sparkplug", "tasmota", "shelly", "zigbee2mqtt", "chirpstack", "ttn")
 NO_FUNCTION, NO_TYPE, NO_ORDER = 0, "", ""  # of a point: as [modbus] says

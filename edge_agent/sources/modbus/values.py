@@ -3,22 +3,8 @@
 import math
 import struct
 
-from edge_agent.profile import Register
+from edge_agent.profile import WORDS, Register
 
-WORDS = {  # registers of each numeric type; a bit is no register
-    "u16": 1,
-    "i16": 1,
-    "bcd16": 1,
-    "bits16": 1,
-    "u32": 2,
-    "i32": 2,
-    "f32": 2,
-    "bcd32": 2,
-    "bits32": 2,
-    "u64": 4,
-    "i64": 4,
-    "f64": 4,
-}
 PACKED = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d"}
 INTEGERS = {"bits16": "u16", "bits32": "u32", "bcd16": "u16", "bcd32": "u32"}  # types that travel as another
 
