@@ -16,6 +16,7 @@ Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint8]
 
+UNCERTAIN_LAST = code(Quality.BAD) - 1  # the largest code that is not BAD
 NEVER = code(Quality.BAD, Reason.NO_ANSWER)  # the code of a point that has not been read since the start
 
 
@@ -74,6 +75,10 @@ class Image:
         self.source_ns = np.zeros(count, np.int64)
         self.receive_ns = np.zeros(count, np.int64)
 
+    def freeze(self, now_ns: int) -> "View":
+        """A copy that nothing changes any more."""
+        return View(now_ns, self.values.copy(), self.codes.copy(), now_ns - self.receive_ns)
+
     def take(self, frame: Frame) -> None:
         """Show `frame`, unless it is history that the device sent from its own store and something newer is shown."""
         span = frame.layout.span
@@ -83,6 +88,28 @@ class Image:
         self.codes[span] = 0 if frame.codes is None else frame.codes
         self.source_ns[span] = frame.source_ns
         self.receive_ns[span] = frame.receive_ns
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class View:
+    """The process image frozen for one tick: all that the tick decides rests on it. Arrays (P,)."""
+
+    now_ns: int
+    values: Floats
+    codes: Codes
+    age_ns: Times  # since each value was received; huge for what never was
+
+    def usable(self, place: int, stale_ns: int, uncertain: bool = True) -> bool:
+        """Fresh, finite and not BAD; with `uncertain=False` only GOOD."""
+        worst = UNCERTAIN_LAST if uncertain else 0
+        return bool(self.codes[place] <= worst and self.age_ns[place] <= stale_ns and np.isfinite(self.values[place]))
+
+    def take(self, frame: Frame) -> None:
+        """Show what the tick itself has found, a twin's estimate, to what is decided after it."""
+        span = frame.layout.span
+        self.values[span] = frame.values
+        self.codes[span] = 0 if frame.codes is None else frame.codes
+        self.age_ns[span] = 0
 
 
 def lay_out(layouts: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[list[Layout], Image]:

@@ -18,13 +18,14 @@ MAY_IMPORT = {"protos": {"protos"}, "edge_agent": {"edge_agent", "protos"}, "agg
 # Inside a part, a file may import its own folder, these common files, and what is listed for it; only the wiring
 # (agent, app, verbs) knows everything.
 COMMON = {
-    "edge_agent": {"edge_agent.image", "edge_agent.profile"},
+    "edge_agent": {"edge_agent.cell", "edge_agent.image", "edge_agent.profile", "edge_agent.setpoint"},
     "aggregator": {"aggregator.limits", "aggregator.stores", "aggregator.twin"},
     "protos": {"protos"},
 }
 KNOWS_ALL = (
     "edge_agent/agent.py",
     "edge_agent/field.py",
+    "edge_agent/plant.py",
     "edge_agent/verbs/",
     "aggregator/app.py",
     "aggregator/verbs/",
@@ -35,20 +36,21 @@ ALSO = {  # file or folder → further parts it may import
 }
 
 HOME = {  # third-party package → the only files or folders that may import it
+    "ai_edge_litert": {"edge_agent/twin", "aggregator/learning"},
     "aiomqtt": {"edge_agent/sources/mqtt"},
     "paho": {"edge_agent/sources/mqtt", "edge_agent/verbs/simulate"},
     "apsw": {"edge_agent/buffer", "aggregator/stores"},
-    "cryptography": {"edge_agent/sync", "aggregator/security", "protos/tls.py"},
-    "grpc": {"edge_agent/sync", "aggregator/ingest", "aggregator/security"},
+    "cryptography": {"edge_agent/sync", "aggregator/security", "protos/tls.py", "protos/bundle.py"},
+    "grpc": {"edge_agent/sync", "edge_agent/local", "aggregator/ingest", "aggregator/security"},
     "pyarrow": {"edge_agent/verbs/buffer", "aggregator/verbs/export"},
-    "pymodbus": {"edge_agent/verbs/simulate"},
+    "pymodbus": {"edge_agent/verbs/simulate", "edge_agent/local"},
     "rich": {"edge_agent/screen.py", "aggregator/screen.py"},
     "serial": {"edge_agent/sources/modbus"},
     "zstandard": {"protos/batch", "aggregator/stores"},
 }
 LINES_MAX = {"file": 400, "class": 250, "function": 60}
 MAY_CATCH_ALL = {"edge_agent/agent.py", "aggregator/app.py"}  # the two supervisors
-MAY_THREAD = {"edge_agent/buffer/writer.py", "aggregator/stores/log.py"}
+MAY_THREAD = {"edge_agent/buffer/writer.py", "edge_agent/loop.py", "aggregator/stores/log.py"}
 GENERATED = ("_pb2.py", "_pb2_grpc.py")
 
 FILES = sorted(p for part in PARTS for p in (ROOT / part).rglob("*.py") if not p.name.endswith(GENERATED))
