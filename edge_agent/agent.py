@@ -219,9 +219,9 @@ def pace_of(config: Gateway) -> Pace:
     return Pace(config.tick_ms, max(limits.commit_ms, least_ms), limits.commit_readings)
 
 
-async def serve(config: Gateway) -> None:
+async def serve(config: Gateway, clock: Clock) -> None:
     """Run the agent until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
-    agent = Agent(config)
+    agent = Agent(config, clock)
     gc.freeze()  # what was loaded stays for ever: the collector need not look through it again and again
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

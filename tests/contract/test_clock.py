@@ -2,7 +2,7 @@
 
 import asyncio
 
-from protos.clock import NS, Anchor, SteppedClock, SystemClock
+from protos.clock import NS, Anchor, FastClock, SteppedClock, SystemClock
 
 
 async def test_sleepers_wake_at_their_deadlines_in_order() -> None:
@@ -59,3 +59,14 @@ async def test_the_system_clock_goes_forward_and_knows_its_boot() -> None:
     assert clock.monotonic_ns() >= before + 1_000_000
     assert (len(clock.boot_id), clock.boot_id) == (16, SystemClock().boot_id)
     assert abs(clock.wall_ns() - clock.wall_ns()) < NS
+
+
+async def test_a_fast_clock_runs_and_wakes_faster() -> None:
+    fast, real = FastClock(1000.0), SystemClock()
+    begun, real_begun = fast.monotonic_ns(), real.monotonic_ns()
+    wall = fast.wall_ns()
+    await fast.sleep_until(begun + 10 * NS)
+    real_spent = real.monotonic_ns() - real_begun
+    assert fast.monotonic_ns() - begun >= 10 * NS
+    assert real_spent < 2 * NS
+    assert fast.wall_ns() - wall > 500 * real_spent
