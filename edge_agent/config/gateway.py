@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_agent.cell import Cell
+from edge_agent.config.control import ABOUT_ACTING
 from edge_agent.config.keys import Key, Section
 from edge_agent.profile import Broker, Device
 
@@ -65,6 +67,7 @@ class Gateway:
     health: HealthPlaces
     devices: tuple[Device, ...]
     brokers: tuple[Broker, ...]
+    cell: Cell
     files: tuple[Path, ...] = ()  # this file and the profiles read; what a hot reload watches
     lines: Mapping[str, int] | None = None  # line of each device, for messages that come later
 
@@ -313,6 +316,7 @@ SITE = Section(
         Key("buffer", "table", BUFFER.doc, {}, section=BUFFER),
         Key("sync", "table", SYNC.doc, {}, section=SYNC),
         Key("health", "table", HEALTH.doc, {}, section=HEALTH),
+        *ABOUT_ACTING,
         Key("device", "tables", DEVICE.doc, (), section=DEVICE),
         Key("broker", "tables", BROKER.doc, (), section=BROKER),
     ),

@@ -26,6 +26,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "tables": (list,),
     "names": (dict,),  # integer → text
     "options": (dict,),  # text → text or integer
+    "roles": (dict,),  # role → name
+    "settings": (dict,),  # name → text, number, boolean or a list of them
 }
 WANTED = {
     "text": 'text in quotes, as "…"',
@@ -38,6 +40,8 @@ WANTED = {
     "tables": "a list of tables",
     "names": 'numbers with their names, as { 0 = "off", 1 = "on" }',
     "options": 'names with texts or numbers, as { parity = "N" }',
+    "roles": 'roles with names in quotes, as { value = "tank/level" }',
+    "settings": "names with texts, numbers, true, false or lists of them, as { gain = 0.5 }",
 }
 
 
@@ -166,6 +170,8 @@ def read_key(key: Key, value: Any, place: Place) -> Any:
             return dict(read_names(value, place))
         case "options":
             return dict(read_options(key.section, value, place))
+        case "roles" | "settings":
+            return dict(read_free(key, value, place))
     if wrong := out_of_bounds(key, value):
         place.fault(wrong, f"{key.doc}{hint(key)}", value)
         return substitute(key)
@@ -216,6 +222,19 @@ def read_names(table: Mapping[str, Any], place: Place) -> Iterator[tuple[int, st
             place.below(name).fault("must be a name in quotes", WANTED["names"], value)
         else:
             yield int(name), value
+
+
+def read_free(key: Key, table: Mapping[str, Any], place: Place) -> Iterator[tuple[str, Any]]:
+    """What only the part that gets it can judge; here each entry has the right form."""
+    for name, value in table.items():
+        items = value if isinstance(value, list) and key.kind == "settings" else [value]
+        kinds = (str,) if key.kind == "roles" else (str, int, float)
+        if not all(isinstance(item, kinds) for item in items):
+            place.below(name).fault("does not have the right form", WANTED[key.kind], value)
+        elif is_secret(name):
+            place.below(name).fault("is a secret, which this file must not hold", f"use {name}_file", "")
+        else:
+            yield name, tuple(items) if isinstance(value, list) else value
 
 
 def read_options(section: Section | None, table: Mapping[str, Any], place: Place) -> Iterator[tuple[str, str]]:

@@ -51,6 +51,10 @@ def of_key(key: Key) -> dict[str, Any]:
             schema |= {"type": "object", "patternProperties": names, "additionalProperties": False}
         case "options":
             schema |= of_options(key.section)
+        case "roles":
+            schema |= {"type": "object", "additionalProperties": {"type": "string"}}
+        case "settings":
+            schema |= {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "array"]}}
         case _:
             schema |= {"type": PLAIN[key.kind]} | bounds(key)
     if not key.required and key.default is not None:

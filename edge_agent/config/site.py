@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from edge_agent.cell import Cell
+from edge_agent.config.control import read_cell
 from edge_agent.config.document import read_toml
 from edge_agent.config.faults import Faults
 from edge_agent.config.gateway import (
@@ -41,8 +43,9 @@ def load(file: Path) -> Gateway:
     devices = tuple(read_devices(values["device"], place, library, [broker.name for broker in brokers]))
     check_lines(values["device"], place)
     check_addresses(values, place)
+    cell = read_cell(values, place, devices, file.parent)
     faults.check()
-    return build(file, place, values, devices, brokers, library)
+    return build(file, place, values, devices, brokers, cell, library)
 
 
 def build(
@@ -51,6 +54,7 @@ def build(
     values: Mapping[str, Any],
     devices: tuple[Device, ...],
     brokers: tuple[Broker, ...],
+    cell: Cell,
     library: Library,
 ) -> Gateway:
     about, health = values["gateway"], values["health"]
@@ -69,6 +73,7 @@ def build(
         health=HealthPlaces(beside(file, health["textfile"]) if health["textfile"] else None, health["listen"]),
         devices=devices,
         brokers=brokers,
+        cell=cell,
         files=(file, *library.read_files),
         lines=MappingProxyType({one.name: place.below("device", i).line for i, one in enumerate(devices)}),
     )

@@ -27,6 +27,8 @@ WRONG = {  # kind → a value of another kind
     "tables": [1],
     "names": {"a": "b"},
     "options": {"a": [1]},
+    "roles": {"value": 1},
+    "settings": {"gain": {"a": 1}},
 }
 
 
@@ -47,7 +49,9 @@ def good_value(key: Key) -> Any:
         "numbers": [1, 2.5],
         "names": {"0": "off"},
         "options": {"parity": "N"},
-        "text": "a1:1" if "[0-9]{1,5}" in key.pattern else "abc",
+        "roles": {"value": "tank/level"},
+        "settings": {"gain": 0.5, "stages": ["a", "b"], "on": True},
+        "text": "a1:1" if "[0-9]{1,5}" in key.pattern else "a/b" if key.name == "point" else "abc",
     }
     return key.choices[-1] if key.choices else plain[key.kind]
 
