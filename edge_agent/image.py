@@ -18,6 +18,7 @@ Codes = npt.NDArray[np.uint8]
 
 UNCERTAIN_LAST = code(Quality.BAD) - 1  # the largest code that is not BAD
 NEVER = code(Quality.BAD, Reason.NO_ANSWER)  # the code of a point that has not been read since the start
+TRUSTED = (code(Quality.GOOD), code(Quality.UNCERTAIN, Reason.ESTIMATED), code(Quality.UNCERTAIN, Reason.CLOCK))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -75,9 +76,9 @@ class Image:
         self.source_ns = np.zeros(count, np.int64)
         self.receive_ns = np.zeros(count, np.int64)
 
-    def freeze(self, now_ns: int) -> "View":
+    def freeze(self, now_ns: int, utc_ns: int | None = None) -> "View":
         """A copy that nothing changes any more."""
-        return View(now_ns, self.values.copy(), self.codes.copy(), now_ns - self.receive_ns)
+        return View(now_ns, self.values.copy(), self.codes.copy(), now_ns - self.receive_ns, utc_ns)
 
     def take(self, frame: Frame) -> None:
         """Show `frame`, unless it is history that the device sent from its own store and something newer is shown."""
@@ -98,11 +99,16 @@ class View:
     values: Floats
     codes: Codes
     age_ns: Times  # since each value was received; huge for what never was
+    utc_ns: int | None = None  # of `now_ns`, from the anchor; None while nobody trustworthy has said what time it is
 
     def usable(self, place: int, stale_ns: int, uncertain: bool = True) -> bool:
         """Fresh, finite and not BAD; with `uncertain=False` only GOOD."""
         worst = UNCERTAIN_LAST if uncertain else 0
         return bool(self.codes[place] <= worst and self.age_ns[place] <= stale_ns and np.isfinite(self.values[place]))
+
+    def trusted(self, place: int, stale_ns: int) -> bool:
+        """Usable without doubt about the value: GOOD, a twin's estimate, or only its time is in doubt."""
+        return self.codes[place] in TRUSTED and self.usable(place, stale_ns)
 
     def take(self, frame: Frame) -> None:
         """Show what the tick itself has found, a twin's estimate, to what is decided after it."""

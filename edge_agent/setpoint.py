@@ -88,6 +88,14 @@ class Port(NamedTuple):
         """Whether the value may be used: fresh, finite, not BAD; with `uncertain=False` GOOD only."""
         return view.usable(self.place, self.stale_ns, uncertain)
 
+    def trusted(self, view: View) -> bool:
+        """Whether the value may be fed back: as `good`, and not one that cleaning doubts (stuck, spike, rate, …)."""
+        return view.trusted(self.place, self.stale_ns)
+
+    def received_ns(self, view: View) -> int:
+        """When the value came: a new one is a new time, even if it is the same."""
+        return view.now_ns - int(view.age_ns[self.place])
+
     def value(self, view: View) -> float:
         return float(view.values[self.place])
 
