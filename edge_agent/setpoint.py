@@ -72,6 +72,8 @@ class Decision:
     model: str = ""
     limited: str = ""  # rule of the guard that changed the value, "" none
     overruled: tuple[str, ...] = ()  # controllers that wished otherwise
+    low: float = -math.inf  # what interlocks leave, even to the safe value
+    high: float = math.inf
 
     @property
     def acts(self) -> bool:
