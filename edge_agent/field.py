@@ -25,6 +25,7 @@ class Field:
 
     sources: tuple[Source, ...]
     layouts: tuple[tuple[Layout, ...], ...]  # of each source
+    also: tuple[Layout, ...]  # of the points that nobody polls
     image: Image
     cleaning: Cleaning
 
@@ -36,9 +37,9 @@ class Field:
         return total
 
 
-def resolve(kind: str) -> Any:
-    """The class that the table of sources names; loaded only when a gateway has such a device."""
-    module, name = SOURCES[kind].split(":")
+def resolve(place: str) -> Any:
+    """The class that a table of plug-ins names, as module:class; loaded only when a gateway uses it."""
+    module, name = place.split(":")
     return getattr(import_module(module), name)
 
 
@@ -51,26 +52,47 @@ def lines_of(devices: Iterable[Device]) -> dict[str, list[Device]]:
     return lines
 
 
+def prompt_lines(config: Gateway) -> set[str]:
+    """The Modbus lines that the control loop polls itself: those of every device that it reads or writes."""
+    cell = config.cell
+    named = [output.point for output in cell.outputs]
+    named += [point for one in cell.controllers for point in one.inputs.values()]
+    named += [point for one in cell.twins for point in one.points.values()]
+    devices = {name.partition("/")[0] for name in named}
+    return {d.connection for d in config.devices if d.name in devices and d.profile.modbus is not None}
+
+
 def sources_of(config: Gateway, clock: Clock) -> list[Source]:
+    """All but the lines of the control loop."""
     sources: list[Source] = []
+    prompt = prompt_lines(config)
     for line, devices in lines_of(config.devices).items():
-        sources.append(resolve("modbus")(line, devices, clock))
+        if line not in prompt:
+            sources.append(resolve(SOURCES["modbus"])(line, devices, clock))
     for broker in config.brokers:
         devices = [d for d in config.devices if d.profile.mqtt is not None and d.connection == broker.name]
-        sources.append(resolve("mqtt")(config.id, broker, devices, clock))
+        sources.append(resolve(SOURCES["mqtt"])(config.id, broker, devices, clock))
     return sources
 
 
 def build(config: Gateway, clock: Clock) -> Field:
     """Nothing is opened yet. Raises ValueError, with every fault of the part that found it, for what only the parts
     themselves can judge: a payload path, the limits of a check."""
-    sources = sources_of(config, clock)
+    return assemble(sources_of(config, clock), config.devices)
+
+
+Wanted = Sequence[tuple[str, tuple[str, ...]]]  # device, points
+
+
+def assemble(sources: Sequence[Source], devices: Iterable[Device], also: Wanted = ()) -> Field:
+    """A field of these sources; its image has room for the points of `also` behind theirs, which nobody polls."""
     wanted = [list(source.wants()) for source in sources]
-    placed, image = lay_out([one for wants in wanted for one in wants])
+    placed, image = lay_out([*(one for wants in wanted for one in wants), *also])
     each = iter(placed)
     layouts = tuple(tuple(next(each) for _ in wants) for wants in wanted)
-    specs = {f"{d.name}/{p.name}": p for d in config.devices for p in d.profile.points}
-    return Field(tuple(sources), layouts, image, Cleaning([specs[name] for name in image.names]))
+    specs = {f"{d.name}/{p.name}": p for d in devices for p in d.profile.points}
+    polled = image.names[: sum(len(one.points) for some in layouts for one in some)]
+    return Field(tuple(sources), layouts, tuple(each), image, Cleaning([specs[name] for name in polled]))
 
 
 def catalogue(config: Gateway) -> telemetry.Catalogue:

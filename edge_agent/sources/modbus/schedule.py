@@ -1,7 +1,8 @@
 """When each job of a line is due: absolute times, phases spread over the period, no drift. Rules without IO.
 
 Job k of the n jobs with the same period is due at start + (phase of the line + k/n) × period + i × period. A job that
-starts late does not move its later times; slots that passed whole are skipped and counted.
+starts late does not move its later times; slots that passed whole are skipped and counted. A line that the control
+loop waits for is aligned instead: its jobs are due at the multiples of their period, where the loop ticks.
 """
 
 import heapq
@@ -19,12 +20,16 @@ class Schedule:
     periods: Sequence[int]
     start_ns: int
     line: str = ""
+    aligned: bool = False
     overruns: int = 0
     _heap: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         share = zlib.crc32(self.line.encode()) % PHASES / PHASES
         for job, period in enumerate(self.periods):
+            if self.aligned:
+                self._heap.append((-(-self.start_ns // period) * period, job))
+                continue
             same = [k for k, other in enumerate(self.periods) if other == period]
             phase = (share + same.index(job) / len(same)) % 1.0
             self._heap.append((self.start_ns + int(phase * period), job))

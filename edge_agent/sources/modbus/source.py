@@ -42,8 +42,11 @@ class Modbus:
     Raises ValueError for a connection that cannot be understood, UnitError for a unit that is not its quantity's.
     """
 
-    def __init__(self, line: str, devices: Sequence[Device], clock: Clock, guard: bool = True) -> None:
+    def __init__(
+        self, line: str, devices: Sequence[Device], clock: Clock, guard: bool = True, aligned: bool = False
+    ) -> None:
         self.name = line
+        self._aligned = aligned  # polled where the control loop ticks
         self._clock = clock
         options = {key: value for device in devices for key, value in device.options.items()}
         delay = max((manners_of(device).connect_delay_ms for device in devices), default=0)
@@ -88,7 +91,7 @@ class Modbus:
     async def _poll(self, poller: Poller) -> None:
         clock = self._clock
         periods = [job.period_ns for job in self._jobs]
-        self._schedule = schedule = Schedule(periods, clock.monotonic_ns(), self.name)
+        self._schedule = schedule = Schedule(periods, clock.monotonic_ns(), self.name, self._aligned)
         while True:
             due, number = schedule.first()
             if due > clock.monotonic_ns():
