@@ -1,0 +1,29 @@
+"""What a controller knows of a point: its newest trusted value, for as long as that is not stale.
+
+One spike, one lost answer or one message that came twice does not blind a controller: until the last value that
+could be trusted is older than the port allows, it stands. Then there is none, and the controller does what its
+FALLBACK says. A sensor that froze is marked by cleaning (STUCK) and goes the same way; one that reports on change
+only is alive as long as its period (its heartbeat) says.
+"""
+
+import math
+
+from edge_agent.image import View
+from edge_agent.setpoint import Port
+
+
+class Sense:
+    """Reads one port, once in each tick."""
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        self._value = math.nan
+        self.received_ns = -1  # of the value that stands; -1: none ever
+
+    def read(self, view: View) -> float | None:
+        """The value that stands, None when there is none."""
+        if self._port.trusted(view):
+            self._value, self.received_ns = self._port.value(view), self._port.received_ns(view)
+        elif self.received_ns < 0 or view.now_ns - self.received_ns > self._port.stale_ns:
+            return None
+        return self._value
