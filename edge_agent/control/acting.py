@@ -1,0 +1,234 @@
+"""One output as it really stands: what it was told, what it shows, how fast and how often it may change.
+
+Accepted is not actuated: what counts is what the device shows. It must show what it was told within `readback_ns`, and
+may show nothing else. All times are monotonic ns, all values internal units. Rules without IO.
+"""
+
+import math
+from dataclasses import dataclass
+
+from edge_agent.cell import Output
+from protos.clock import NS
+
+LATE_PERIODS = 3  # a tick that is later than so many periods earns no larger step: the output would jump
+WRITES_BURST = 50  # of a register that wears out, for a busy day
+LIFE_NS = 10 * 31_557_600 * NS  # how long its writes have to last: ten years
+TOLD_MAX = 64  # values that a slow device has not shown yet; beyond, the oldest are one range
+EXACT = 1e-9  # two values nearer than this (relative) are one: unit conversion rounds
+
+
+@dataclass(slots=True)
+class Told:
+    """A value that the device was given. It may show it until a newer one was confirmed, and `readback_ns` more."""
+
+    value: float
+    low: float  # what counts as showing it: registers round
+    high: float
+    since_ns: int
+    until_ns: int = 0  # 0: not superseded yet
+
+
+class Acting:
+    """The physical side of one output. `value` is what is applied: told last, or shown where it was never told."""
+
+    def __init__(self, output: Output, period_ns: int, writes: int = 0) -> None:
+        self.output = output
+        self.value = math.nan
+        self.shown = math.nan
+        self.shown_ns = 0
+        self.on: bool | None = None
+        self.changed_ns = 0  # when it went on or off
+        self.writes = writes  # of its whole life
+        self.failures_total = 0
+        self.failure = ""  # of the last write; "" it worked
+        self._period_ns = period_ns
+        self._judged_ns: int | None = None
+        self._told: list[Told] = []
+        self._sent: float = math.nan  # on its way, not yet answered
+        self._sent_ns = 0
+        self._held: float = math.nan  # what the device was last known to be given
+        self._retry_ns = 0
+        self._waiting_ns: int | None = None  # since when a told value is not shown
+        self._trusted_ns: int | None = None  # from then on it may show only what it was told
+        self._tokens = float(WRITES_BURST)
+        self._tokens_ns: int | None = None
+
+    # ---- what the device shows
+
+    def seen(self, value: float, at_ns: int) -> str:
+        """The device showed `value` at `at_ns`. Returns what is wrong with that, "" nothing."""
+        if not math.isfinite(value) or at_ns <= self.shown_ns:
+            return ""
+        self.shown, self.shown_ns = value, at_ns
+        if math.isnan(self.value) or not self._told:
+            self._apply(value, at_ns)
+            return ""
+        self._told = [one for one in self._told if not one.until_ns or at_ns <= one.until_ns]
+        for place in reversed(range(len(self._told))):
+            if self._shows(place, value):
+                self._confirmed(place, at_ns)
+                return ""
+        if self._trusted_ns is None or at_ns < self._trusted_ns:
+            return ""
+        self._apply(value, at_ns)
+        return f"shows {value:g}, was told {self._told[-1].value:g}"
+
+    def missing(self, now_ns: int) -> str:
+        """What is wrong when it has not shown in time what it was told; "" nothing."""
+        if self._waiting_ns is None or now_ns - self._waiting_ns <= self.output.readback_ns:
+            return ""
+        wanted = self._told[-1].value
+        shows = f"shows {self.shown:g}" if math.isfinite(self.shown) else "shows nothing"
+        return f"told {wanted:g}, {shows} after {(now_ns - self._waiting_ns) / NS:.1f} s" + (
+            f": {self.failure}" if self.failure else ""
+        )
+
+    def begin_again(self, now_ns: int) -> None:
+        """A fault was found and acted on: the time to show what it is told now runs anew."""
+        self._waiting_ns = None
+        self._trusted_ns = None
+        self._told.clear()
+        self._held = math.nan
+        self._retry_ns = now_ns
+        if math.isfinite(self.shown):
+            self._apply(self.shown, now_ns)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it shows what it was told last."""
+        return bool(self._told) and self._waiting_ns is None
+
+    def _shows(self, place: int, value: float) -> bool:
+        """Whether `value` is what it was told at `place`, or on the way from there to the next."""
+        reached = self._told[place : place + 2]
+        slack = self.output.tolerance + EXACT * max(1.0, abs(value))
+        return min(one.low for one in reached) - slack <= value <= max(one.high for one in reached) + slack
+
+    def _confirmed(self, place: int, at_ns: int) -> None:
+        until_ns = at_ns + self.output.readback_ns
+        for one in self._told[:place]:
+            one.until_ns = one.until_ns or until_ns
+        newer = self._told[place + 1 :]
+        self._waiting_ns = newer[0].since_ns if newer else None
+        if self._trusted_ns is None:
+            self._trusted_ns = until_ns
+
+    # ---- what it may be set to
+
+    def reach(self, wanted: float, low: float, high: float, now_ns: int, *, jump: bool) -> tuple[float, str]:
+        """The nearest to `wanted` that may be applied now, and the rule that kept it from `wanted` ("" none).
+
+        `low` and `high` are within the output's own; `jump` lets it be reached at once: for the safe value.
+        """
+        value, rule = min(max(wanted, low), high), ""
+        if value != wanted:
+            rule = "bounds" if not self.output.low <= wanted <= self.output.high else "interlock"
+        if not jump:
+            value, rule = self._slewed(value, now_ns, rule)
+            value, rule = self._patient(value, now_ns, rule)
+            value, rule = self._thrifty(value, now_ns, rule)
+            value = min(max(value, self.output.low), self.output.high)  # it may have been found outside
+        self._judged_ns = now_ns
+        self._apply(value, now_ns)
+        return value, rule
+
+    def _slewed(self, value: float, now_ns: int, rule: str) -> tuple[float, str]:
+        output = self.output
+        if math.isnan(self.value) or math.isinf(output.slew_per_s):
+            return value, rule
+        passed_ns = self._period_ns if self._judged_ns is None else max(0, now_ns - self._judged_ns)
+        step = output.slew_per_s * min(passed_ns, LATE_PERIODS * self._period_ns) / NS
+        if abs(value - self.value) <= step:
+            return value, rule
+        return self.value + math.copysign(step, value - self.value), "slew"
+
+    def _patient(self, value: float, now_ns: int, rule: str) -> tuple[float, str]:
+        """Stay on or off for the minimum time: it keeps the value that it has."""
+        if self.on is None or self._is_on(value) == self.on:
+            return value, rule
+        least_ns = self.output.min_on_ns if self.on else self.output.min_off_ns
+        if now_ns - self.changed_ns >= least_ns:
+            return value, rule
+        return self.value, "minimum on time" if self.on else "minimum off time"
+
+    @property
+    def worn(self) -> bool:
+        """Whether the writes of its whole life are spent."""
+        return 0 < self.output.lifetime_writes <= self.writes
+
+    def _thrifty(self, value: float, now_ns: int, rule: str) -> tuple[float, str]:
+        """Where memory wears out: no change within the tolerance, none without a write to spare."""
+        if not self.output.lifetime_writes or math.isnan(self._held):
+            return value, rule
+        if abs(value - self._held) <= self.output.tolerance:
+            return self._held, rule
+        return (value, rule) if self.writes_left(now_ns) >= 1 else (self._held, "write budget")
+
+    def _apply(self, value: float, now_ns: int) -> None:
+        on = self._is_on(value)
+        if on != self.on:
+            self.on, self.changed_ns = on, now_ns
+        self.value = value
+
+    def _is_on(self, value: float) -> bool:
+        return value >= self.output.off_below
+
+    # ---- writing
+
+    def due(self, now_ns: int, *, must: bool) -> bool:
+        """Whether `value` is to be written now; then call `sent`. `must`: whatever it costs, for the safe value."""
+        if math.isnan(self.value) or now_ns < self._retry_ns:
+            return False
+        if not math.isnan(self._sent) and now_ns - self._sent_ns < self.output.readback_ns:
+            return False  # one at a time; an answer that never comes is not waited for longer
+        if self.value != self._held:
+            return True
+        output = self.output
+        if not output.refresh_ns or now_ns - self._sent_ns < output.refresh_ns:
+            return False
+        return must or bool(output.device_timeout_ns) or self.writes_left(now_ns) >= 1
+
+    def sent(self, now_ns: int) -> None:
+        """`value` is on its way."""
+        self.writes_left(now_ns)
+        self._tokens -= 1
+        self.writes += 1
+        self._sent, self._sent_ns = self.value, now_ns
+        if not self._told or self._told[-1].value != self.value:
+            self._told.append(Told(self.value, self.value, self.value, now_ns))
+            if self._waiting_ns is None:
+                self._waiting_ns = now_ns
+        if len(self._told) > TOLD_MAX:
+            first, second = self._told[:2]
+            merged = min(first.low, second.low), max(first.high, second.high)
+            self._told[:2] = [Told(second.value, *merged, first.since_ns, second.until_ns)]
+
+    def written(self, held: float, now_ns: int, *, applied: bool) -> str:
+        """The write was answered: the device holds `held` (NaN: it cannot tell). Returns what is wrong, "" nothing."""
+        self.failure = ""
+        self._held = self._sent
+        self._sent = math.nan
+        if not math.isfinite(held) or not self._told:
+            return ""
+        newest = self._told[-1]
+        if applied and newest.value == self._held:  # the register may not hold it to the last digit
+            newest.low, newest.high = min(newest.low, held), max(newest.high, held)
+        return self.seen(held, now_ns)
+
+    def failed(self, why: str, now_ns: int) -> None:
+        """The write was refused, or nobody knows what became of it. It is tried again."""
+        self.failure = why
+        self.failures_total += 1
+        self._sent = math.nan
+        self._held = math.nan
+        self._retry_ns = now_ns + min(self.output.readback_ns, NS)
+
+    def writes_left(self, now_ns: int) -> float:
+        """Writes that may be made now; inf where memory does not wear. The life is spread over ten years."""
+        life = self.output.lifetime_writes
+        if not life:
+            return math.inf
+        since_ns = now_ns if self._tokens_ns is None else self._tokens_ns
+        self._tokens = min(WRITES_BURST, self._tokens + max(0, now_ns - since_ns) * life / LIFE_NS)
+        self._tokens_ns = max(now_ns, since_ns)
+        return min(self._tokens, life - self.writes)
