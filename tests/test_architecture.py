@@ -25,6 +25,9 @@ COMMON = {
 KNOWS_ALL = (
     "edge_agent/agent.py",
     "edge_agent/field.py",
+    "edge_agent/actuator.py",
+    "edge_agent/cycle.py",
+    "edge_agent/loop.py",
     "edge_agent/plant.py",
     "edge_agent/verbs/",
     "aggregator/app.py",

@@ -41,5 +41,9 @@ class Source(Protocol):
     async def write(self, device: str, point: str, value: float) -> Written:
         """Write one point (internal unit), read it back, say what became of it."""
 
+    async def actuate(self, device: str, point: str, value: float) -> Written:
+        """Write for a caller that itself knows what the point holds and keeps its bounds, renewals and write budget:
+        straight out, then read back."""
+
     def gauges(self) -> Mapping[str, float]:
         """Counters of this source: polls, timeouts, exceptions, overruns, reconnects, open_breakers, ..."""

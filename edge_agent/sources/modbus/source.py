@@ -106,6 +106,9 @@ class Modbus:
             self.hold(device, point, value, lease_s)
         return written
 
+    async def actuate(self, device: str, point: str, value: float) -> Written:
+        return await self._write(device, point, value, again=True)
+
     def hold(self, device: str, point: str, value: float, timeout_s: float) -> None:
         """Write the point again at half of the device's own timeout, until `release`."""
         self._leases.hold((device, point), value, int(timeout_s * NS), self._clock.monotonic_ns())

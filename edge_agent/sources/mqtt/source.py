@@ -229,6 +229,9 @@ class Mqtt:
             return Written(Outcome.REJECTED, UNKNOWN_VALUE, str(error))
         return await self._send(connection, request, group, at, value)
 
+    async def actuate(self, device: str, point: str, value: float) -> Written:
+        return await self.write(device, point, value)
+
     async def _send(self, connection: Connection, request: Request, group: Group, at: int, value: float) -> Written:
         seconds = float(group.device.options.get("write_s", WRITE_S))
         watch = self._writes.watch(group, at, value)

@@ -1,0 +1,40 @@
+"""The way of one output to its device: one write in flight, the newest value next, every answer told to the guard."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from edge_agent.sources import Outcome, Written
+from protos.clock import Clock
+
+HELD = (Outcome.APPLIED, Outcome.CLAMPED)  # the device said what it holds
+
+
+@dataclass(eq=False)
+class Actuator:
+    """`want` never waits; `run` writes until cancelled. `told` hears what became of each write."""
+
+    write: Callable[[float], Awaitable[Written]]
+    told: Callable[[Written, int], None]
+    clock: Clock
+    last: Written = field(default_factory=lambda: Written(Outcome.UNKNOWN, math.nan, "not written yet"))
+    last_ns: int = 0
+    _wanted: float = math.nan
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def want(self, value: float) -> None:
+        self._wanted = value
+        self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.put(self._wanted)
+
+    async def put(self, value: float) -> None:
+        """Write now, and tell."""
+        self.last = await self.write(value)
+        self.last_ns = self.clock.monotonic_ns()
+        self.told(self.last, self.last_ns)
