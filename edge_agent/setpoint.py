@@ -6,7 +6,6 @@ word. A wish is an interval: a set-point is one of zero width.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -35,8 +34,7 @@ class Authority(Enum):
     NOBODY = "nobody"  # not touched since the start
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """One controller's will for one output, in internal units. It lapses at `not_after_ns` (monotonic) or its TTL."""
 
     output: int  # index among the cell's outputs
@@ -60,8 +58,7 @@ class Standing(NamedTuple):
     by: str  # who decided last; "" nobody
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What was decided for one output in one tick."""
 
     value: float  # NaN: leave it alone
@@ -137,12 +134,13 @@ class Wiring(Protocol):
     outputs: Sequence[Output]
 
     def port(self, spec: ControllerSpec, role: str) -> Port | None:
-        """The place of an input; None (and a fault) where the role is not given or the point does not exist."""
+        """The place of an input; None where the role is not given, and a fault where the point does not exist."""
 
     def ports(self, spec: ControllerSpec, prefix: str) -> Mapping[str, Port]:
         """All inputs whose role begins with `prefix`, in the file's order."""
 
-    def output(self, spec: ControllerSpec, role: str) -> int | None: ...
+    def output(self, spec: ControllerSpec, role: str) -> int | None:
+        """Which of `outputs` it is; None where the role is not given, and a fault where there is no such output."""
 
     def predictor(self, twin: str) -> Predictor | None: ...
 

@@ -11,7 +11,7 @@ This is not a SIL-rated safety function (IEC 61508): hardware interlocks stay wh
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge_agent.cell import Output
@@ -119,7 +119,7 @@ class Guard:
             self.limited_total[rule] += 1
         self.failsafes_total += safe and not post.safe
         post.safe, post.by = safe, wanted.by
-        return replace(wanted, value=value, limited=rule or wanted.limited, low=low, high=high)
+        return wanted._replace(value=value, limited=rule or wanted.limited, low=low, high=high)
 
     def _wanted(self, post: Post, decision: Decision) -> Decision:
         """The decision that counts, before the physical limits."""
@@ -134,13 +134,13 @@ class Guard:
             return self._valid(post, decision)
         if post.valid and now < post.valid.not_after_ns and post.valid.authority not in SAYS_OF_OTHERS:
             held = post.valid  # rides through: one missing reading is no reason to move
-            return replace(held, low=decision.low, high=decision.high, overruled=decision.overruled)
+            return held._replace(low=decision.low, high=decision.high, overruled=decision.overruled)
         if post.begun:
             return self._failsafe(post, decision, self._lapsed(post), "lapsed")
         left_ns = (post.first_ns or 0) + output.ttl_ns - now
         if output.start == "safe" or (post.ours and left_ns <= 0):
             return self._failsafe(post, decision, f"start: {decision.why}", "start")
-        return replace(decision, value=math.nan, authority=Authority.NOBODY, by="", why="start: left as it was found")
+        return decision._replace(value=math.nan, authority=Authority.NOBODY, by="", why="start: left as it was found")
 
     def _valid(self, post: Post, decision: Decision) -> Decision:
         now, output = self._now_ns, post.acting.output
@@ -148,10 +148,12 @@ class Guard:
             post.asked_ns = now if post.asked_ns is None else post.asked_ns
             if now - post.asked_ns <= output.readback_ns:
                 why = "start: its present value is not known yet"
-                return replace(decision, value=math.nan, authority=Authority.NOBODY, by="", why=why, limited="start")
+                return decision._replace(value=math.nan, authority=Authority.NOBODY, by="", why=why, limited="start")
             return self._failsafe(post, decision, "start: its present value cannot be read", "start")
         post.begun = True
-        post.valid = replace(decision, not_after_ns=min(decision.not_after_ns, now + output.ttl_ns))
+        post.valid = decision
+        if decision.not_after_ns > now + output.ttl_ns:
+            post.valid = decision._replace(not_after_ns=now + output.ttl_ns)
         return post.valid
 
     def _failsafe(self, post: Post, decision: Decision, why: str, rule: str) -> Decision:
