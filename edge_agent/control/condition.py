@@ -75,15 +75,19 @@ class Watch:
         self._all, self._missing = all_of_them, missing
         self._delay_ns, self._release_ns = delay_ns, release_ns
         self._state: bool | None = None
-        self._since_ns = 0  # since when the conditions say otherwise than `_state`
+        self._other_ns: int | None = None  # since when the conditions say otherwise than `_state`
         self.why = ""
 
     def verdict(self, view: View) -> bool | None:
         """True, False, or None when what is missing decides and nothing is to be assumed of it."""
         now = self._joined(view)
-        waits = now is not None and self._state is not None and now != self._state
-        if not waits or view.now_ns - self._since_ns >= (self._delay_ns if now else self._release_ns):
-            self._state, self._since_ns = now, view.now_ns
+        if now is None or self._state is None or now == self._state:
+            self._state, self._other_ns = now, None
+            return now
+        if self._other_ns is None:
+            self._other_ns = view.now_ns
+        if view.now_ns - self._other_ns >= (self._delay_ns if now else self._release_ns):
+            self._state, self._other_ns = now, None
         return self._state
 
     def _joined(self, view: View) -> bool | None:

@@ -212,17 +212,13 @@ class Wired:
         return slots
 
     def _filled(self, table: str, roles: Mapping[str, Role], given: Mapping[str, str]) -> list[str]:
-        """Every given role that the kind knows, in the file's order, and every other that it needs."""
+        """Every given role that the kind knows, in the file's order; what it needs besides is refused as missing."""
         self._unknown(table, [role for role in given if not matching(role, roles)], [*roles])
         known = [role for role in given if matching(role, roles)]
         for key, role in roles.items():
-            if role.optional or any(matching(one, roles) == key for one in known):
-                continue
-            if key.endswith("*"):
-                remedy = f"name at least one, as {table} = {{ {key[:-1] or 'level'} = … }}: {role.doc}"
-                self.refuse(f"{table}.{key}", "is missing", remedy)
-            else:
-                known.append(key)  # the wiring says that it is missing
+            if not role.optional and not any(matching(one, roles) == key for one in known):
+                name = key.rstrip("*") or "level"
+                self.refuse(f"{table}.{name}", "is missing", f"add it, as {table} = {{ {name} = … }}: {role.doc}")
         return known
 
     def _unknown(self, table: str, given: Sequence[str] | Mapping[str, Given], known: Sequence[str]) -> None:
