@@ -18,7 +18,13 @@ MAY_IMPORT = {"protos": {"protos"}, "edge_agent": {"edge_agent", "protos"}, "agg
 # Inside a part, a file may import its own folder, these common files, and what is listed for it; only the wiring
 # (agent, app, verbs) knows everything.
 COMMON = {
-    "edge_agent": {"edge_agent.cell", "edge_agent.image", "edge_agent.profile", "edge_agent.setpoint"},
+    "edge_agent": {
+        "edge_agent.cell",
+        "edge_agent.image",
+        "edge_agent.profile",
+        "edge_agent.setpoint",
+        "edge_agent.snapshot",
+    },
     "aggregator": {"aggregator.limits", "aggregator.stores", "aggregator.twin"},
     "protos": {"protos"},
 }
@@ -29,6 +35,7 @@ KNOWS_ALL = (
     "edge_agent/cycle.py",
     "edge_agent/loop.py",
     "edge_agent/plant.py",
+    "edge_agent/recorder.py",
     "edge_agent/verbs/",
     "aggregator/app.py",
     "aggregator/verbs/",

@@ -1,0 +1,117 @@
+"""What the control loop shows to everyone else: one immutable picture per tick, made by it and read by anybody.
+
+The loop puts the newest one where others find it, a single assignment, and never looks who reads it; readers take the
+reference once and so see one tick whole. Times are monotonic ns of this boot; `utc` maps them while the time of day is
+known.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from edge_agent.image import Codes, Floats
+from edge_agent.setpoint import Decision
+from protos.clock import NS
+
+ESTIMATE_TICKS = 3  # an estimate that is not renewed in so many periods is not to be used any more,
+ESTIMATE_NS = NS  # but not before a second has passed: those who read are slower than a fast loop
+
+
+class Mode(Enum):
+    """What the loop as a whole is doing."""
+
+    STARTING = "starting"  # until inputs are valid
+    RUNNING = "running"
+    FAILSAFE = "failsafe"  # every output is at its safe value, or on its way there
+    STOPPED = "stopped"  # decides no more
+
+
+class TwinNames(NamedTuple):
+    """One twin: `states` are the names of its estimates, those of points that nobody measures too."""
+
+    name: str
+    states: tuple[str, ...]
+    units: tuple[str, ...]  # of each state; "" unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """What the numbers of a snapshot are of, in the order of the gateway's file. One object until a reload."""
+
+    outputs: tuple[str, ...] = ()
+    points: tuple[str, ...] = ()  # device/point of each output
+    units: tuple[str, ...] = ()  # internal unit of each output
+    twins: tuple[TwinNames, ...] = ()
+    period_ns: int = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How one output really stands. NaN: not known."""
+
+    value: float  # as last told to the device, or found there at the start
+    shown: float  # as last read back
+    shown_ns: int  # when; 0: never
+    outcome: str = ""  # of the last write: applied, clamped, rejected, unknown; "" not written yet
+    why: str = ""  # what the device said, or what is wrong with what it shows
+    writes: int = 0  # of its whole life
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TwinState:
+    """One twin after its step. Arrays (states,), internal units; what the loop gives away it never changes again."""
+
+    values: Floats
+    sd: Floats  # standard deviation of each
+    codes: Codes  # protos/quality.py: UNCERTAIN ESTIMATED, or BAD where it may not be used
+    model: str = ""  # name and version of the bundle
+    slot: str = ""  # which model is applied: current, probation, linear, none
+    nis: float = float("nan")  # normalised innovation squared per channel: about 1 when it fits
+    coasting_ns: int = 0  # how long it has gone on without a measurement of some channel; 0: it has all
+
+
+class Central(NamedTuple):
+    """The aggregator's side, as this gateway hears it."""
+
+    connected: bool = False
+    heartbeats: int = 0  # that came from it, of this start
+    heard_ns: int = 0  # when the last one came; 0: never
+
+
+class Hold(NamedTuple):
+    """A person's value for an output, in force until `until_ns`, even where an interlock narrows it."""
+
+    output: int  # index
+    value: float
+    who: str
+    why: str
+    until_ns: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Snapshot:
+    """One tick. `decisions` and `applied` are per output, `twins` per twin of the roster."""
+
+    roster: Roster
+    tick: int  # since the start of the loop
+    now_ns: int
+    utc_ns: int | None  # of `now_ns`; None while nobody trustworthy has said what time it is
+    mode: Mode
+    decisions: Sequence[Decision]
+    applied: Sequence[Applied]
+    twins: Sequence[TwinState] = ()
+    late: int = 0  # ticks that ended after their period, since the start
+    missed: int = 0  # ticks that never began
+    central: Central = Central()
+    holds: tuple[Hold, ...] = ()
+    disabled: Mapping[str, str] = field(default_factory=dict)  # controllers that are not asked now, and why
+
+    def utc(self, at_ns: int) -> int | None:
+        """UTC ns of a monotonic time."""
+        return None if self.utc_ns is None else self.utc_ns + at_ns - self.now_ns
+
+    @property
+    def estimates_until_ns(self) -> int:
+        """When the estimates are too old to be used."""
+        return self.now_ns + max(ESTIMATE_TICKS * self.roster.period_ns, ESTIMATE_NS)
