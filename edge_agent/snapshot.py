@@ -103,7 +103,7 @@ class Snapshot:
     twins: Sequence[TwinState] = ()
     late: int = 0  # ticks that ended after their period, since the start
     missed: int = 0  # ticks that never began
-    central: Central = Central()
+    central: Central = field(default_factory=Central)
     holds: tuple[Hold, ...] = ()
     disabled: Mapping[str, str] = field(default_factory=dict)  # controllers that are not asked now, and why
 
