@@ -8,7 +8,8 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,11 +17,15 @@ from functools import partial
 from edge_agent import hardware, systemd
 from edge_agent.buffer import Buffer
 from edge_agent.config import ConfigError, Gateway, load
+from edge_agent.control.hand import Hand
 from edge_agent.field import Field, build, catalogue
 from edge_agent.health import Health
 from edge_agent.image import Frame
 from edge_agent.intake import Intake, Pace
 from edge_agent.local import metrics, status
+from edge_agent.loop import Loop
+from edge_agent.plant import build as build_plant
+from edge_agent.recorder import Recorder
 from edge_agent.sync import Sync
 from protos import sync_pb2
 from protos.batch import Priority
@@ -31,6 +36,8 @@ PAUSE_S, PAUSE_MAX_S = 1.0, 60.0  # before a failed task is started again
 INTAKE_LATE_S = 30.0  # an intake that completes nothing for so long is stuck
 BEAT_S = 5.0  # how often progress is judged where the service manager does not say
 METERED_COMMIT_MS = 10_000  # least on a line that costs by the byte: a batch a second pays for its head each time
+SWITCH_S = 0.0005  # how long another thread may keep the interpreter from the control loop; Python's own is 5 ms
+UTC_ERROR_NS = NS  # a time of day that may be further off is not told to controllers
 FLUSH_S = 10.0  # what the last commit may take; systemd waits 20
 
 
@@ -49,6 +56,9 @@ class Agent:
         self.intake: Intake
         self.buffer: Buffer
         self.sync: Sync
+        self.loop: Loop | None = None  # while it runs
+        self._told: list[Frame] = []  # decisions for the audit, not committed yet
+        self._writes: Mapping[str, int] | None = None  # of each output's life
         self._received_before = 0  # by intakes that a reload replaced
         self._dropped_before = 0
 
@@ -86,9 +96,11 @@ class Agent:
         while not self.stop.is_set():
             self.reload.clear()
             field = self.field
-            self.intake = Intake(field.cleaning.apply, field.image, self._commit, self.clock, pace_of(self.config))
+            pace = pace_of(self.config)
+            self.intake = Intake(field.cleaning.apply, field.image, self._commit, self.clock, pace, self._mirror)
             async with asyncio.TaskGroup() as tasks:
                 intake = tasks.create_task(self._keep("intake", self.intake.run))
+                control = [tasks.create_task(self._keep("control", self._act))] if self.config.cell.wanted else []
                 sources = [
                     tasks.create_task(self._keep(f"source {s.name}", partial(s.run, layouts, self.intake.emit)))
                     for s, layouts in zip(field.sources, field.layouts, strict=True)
@@ -96,9 +108,12 @@ class Agent:
                 systemd.notify("READY=1\nSTATUS=polling")
                 log.info("polling %d devices, %d points", len(self.config.devices), len(field.image.names))
                 await self._until_stop_or_reload()
-                for task in sources:
+                if self.loop is not None:
+                    self.loop.stop(safe=self.stop.is_set())
+                for task in (*sources, *control):
                     task.cancel()
-                await asyncio.wait(sources) if sources else None
+                if ending := (*sources, *control):
+                    await asyncio.wait(ending)
                 intake.cancel()
             async with asyncio.timeout(FLUSH_S):
                 await self.intake.flush()
@@ -106,6 +121,33 @@ class Agent:
             self._dropped_before += self.intake.dropped
             for source in field.sources:
                 self.health.forget(f"source {source.name}")
+
+    async def _act(self) -> None:
+        """The control loop of this configuration, in its thread, until it is stopped."""
+        sys.setswitchinterval(SWITCH_S)
+        cell, later = self.config.cell, asyncio.get_running_loop().call_soon_threadsafe
+        recorder = Recorder(
+            cell.outputs,
+            cell.record_ns,
+            record=lambda frames: later(self.intake.keep, frames),
+            audit=lambda frames: later(self._told.extend, frames),
+        )
+        hand = Hand(cell.outputs)
+        plant = build_plant(self.config, self.clock, self.field)
+        self.loop = Loop(plant, self.clock, recorder, self._utc_ns, None, (hand,), self._writes)
+        try:
+            await self.loop.run()
+        finally:
+            self._writes = self.loop.guard.saved()
+            self.loop = None
+
+    def _mirror(self, frame: Frame) -> None:
+        if self.loop is not None:
+            self.loop.hand(frame)
+
+    def _utc_ns(self, monotonic_ns: int) -> int | None:
+        anchor = self.sync.anchor()
+        return anchor.utc_ns(monotonic_ns) if anchor.error_ns <= UTC_ERROR_NS else None
 
     async def _until_stop_or_reload(self) -> None:
         while True:

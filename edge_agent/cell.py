@@ -66,6 +66,7 @@ class Cell:
     """Everything about acting that a gateway's file says. Without outputs and twins there is no loop."""
 
     period_ns: int = 100_000_000
+    record_ns: int = 1_000_000_000  # of what the loop reads, one reading in this time is kept, and every change
     outputs: tuple[Output, ...] = ()
     controllers: tuple[ControllerSpec, ...] = ()
     twins: tuple[TwinSpec, ...] = ()

@@ -40,6 +40,7 @@ class Intake:
     commit: Commit
     clock: Clock
     pace: Pace
+    show: Callable[[Frame], None] = lambda _: None  # hears the newest cleaned frame of each layout in a tick
     received: int = 0  # readings ever emitted
     dropped: int = 0  # readings that waited too long for the disk
     committed_ns: int = 0  # when the last commit ended
@@ -62,23 +63,35 @@ class Intake:
             return
         now = self.clock.monotonic_ns()
         self.clean(frames, now)
-        count = 0
         newest: dict[Layout, Frame] = {}  # good frames that a later one of the tick replaces are never seen
         for frame in frames:
             if frame.codes is None:
                 newest[frame.layout] = frame
             else:
                 self.image.take(newest.pop(frame.layout, frame))
-                self.image.take(frame)
-            count += readings_in(frame)
+                self._take(frame)
         for frame in newest.values():
-            self.image.take(frame)
+            self._take(frame)
+        self.cleaned_ns = now
+        self._queue(frames)
+
+    def _take(self, frame: Frame) -> None:
+        self.image.take(frame)
+        self.show(frame)
+
+    def keep(self, frames: Sequence[Frame]) -> None:
+        """Take what the control loop has cleaned and used already."""
+        self._queue(frames)
+        self._wake.set()
+
+    def _queue(self, frames: Sequence[Frame]) -> None:
+        """These are clean: they now wait for a commit."""
+        count = sum(map(readings_in, frames))
         self.received += count
         if not self._waiting:
-            self._since_ns = now
+            self._since_ns = self.clock.monotonic_ns()
         self._waiting.extend(frames)
         self._waiting_readings += count
-        self.cleaned_ns = now
         self._shed()
 
     def _shed(self) -> None:

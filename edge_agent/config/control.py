@@ -22,6 +22,14 @@ CONTROL = Section(
     "the loop that acts on this site by itself",
     (
         Key("period_ms", "integer", "how often the loop decides", 100, 10, 10_000),
+        Key(
+            "record_ms",
+            "integer",
+            "of what the loop reads, one reading in this time is kept, and every change of quality",
+            1000,
+            0,
+            3_600_000,
+        ),
         Key("trust", "texts", "files with the Ed25519 public keys (PEM) that models must be signed with", ()),
     ),
 )
@@ -120,6 +128,7 @@ def read_cell(values: Mapping[str, Any], place: Place, devices: tuple[Device, ..
     names = [table["name"] for table in values["output"]]
     return Cell(
         period_ns=values["control"]["period_ms"] * MS,
+        record_ns=values["control"]["record_ms"] * MS,
         outputs=tuple(read_outputs(values["output"], place, points)),
         controllers=tuple(read_controllers(values["controller"], place, names)),
         twins=tuple(

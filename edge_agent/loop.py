@@ -1,0 +1,273 @@
+"""The control loop: a thread with an event loop of its own, where neither disk nor aggregator can delay it.
+
+It polls its own Modbus lines on the grid of its ticks, decides as soon as the awaited answers are there (at the latest
+half a period on), hands set-points to the actuators and never waits for them. What is to be kept goes to the agent's
+main loop in bundles; what comes from there (readings of other sources) waits in an inbox until the next tick.
+
+Not a SIL-rated safety function (IEC 61508).
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+
+from edge_agent.actuator import HELD, Actuator
+from edge_agent.control.arbiter import Arbiter, in_order
+from edge_agent.control.guard import Guard
+from edge_agent.cycle import Estimator, Tick, cycle
+from edge_agent.image import Frame, Layout
+from edge_agent.plant import Plant, Target
+from edge_agent.recorder import Recorder
+from edge_agent.setpoint import Controller, Standing
+from edge_agent.sources import Written
+from protos.clock import NS, Clock
+
+log = logging.getLogger(__name__)
+WAIT_SHARE = 0.5  # of a period that the tick waits for the answers to its polls
+SILENT_AFTER = 2  # ticks in a row without an answer: no longer waited for until it speaks again
+HANDED_MAX = 4096  # frames of other sources between two ticks; more means that the loop does not run
+SAFE_S = 2.0  # what writing the safe values at the end may take
+JOIN_S = 10.0  # until a thread that does not end is given up
+
+
+@dataclass(slots=True)
+class Counts:
+    ticks: int = 0
+    late: int = 0  # ended more than a period after they were due
+    missed: int = 0  # never begun, because one before took too long
+    worst_ns: int = 0  # latest end after its due time
+    shed: int = 0  # frames of other sources that found no room
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The newest tick and how the outputs stood after it; replaced whole, so that any thread may read it."""
+
+    number: int
+    tick: Tick
+    standing: Sequence[Standing]
+    alarms: Mapping[str, str]
+    written: Sequence[tuple[Written, int]]  # of each output: the last answer, and when
+
+
+@dataclass(eq=False)
+class Loop:
+    """`run` starts the thread and waits for its end; `stop` ends it. One use only.
+
+    `hand_over` is called in the thread with what is to be recorded; `utc` says the time of day, or that nobody knows.
+    """
+
+    plant: Plant
+    clock: Clock
+    recorder: Recorder
+    utc: Callable[[int], int | None]
+    twins: Estimator | None = None
+    always: Sequence[Controller] = ()  # hand and orders, which every loop has
+    writes: Mapping[str, int] | None = None
+    counts: Counts = field(default_factory=Counts)
+    newest: Turn | None = None
+
+    def __post_init__(self) -> None:
+        plant, cell = self.plant, self.plant.cell
+        self.guard = Guard(cell.outputs, cell.period_ns, self.writes)
+        self.arbiter = Arbiter(cell.outputs)
+        self._controllers = in_order([*plant.controllers, *self.always])
+        self._arrived: list[Frame] = []
+        self._handed: deque[Frame] = deque()
+        self._expected: set[Layout] = set()
+        self._misses: dict[Layout, int] = dict.fromkeys(plant.awaited, 0)
+        self._places = [self._place(output.point) for output in cell.outputs]
+        self._main: asyncio.AbstractEventLoop
+        self._own: asyncio.AbstractEventLoop | None = None
+        self._answered: asyncio.Event
+        self._stop: asyncio.Event
+        self._stopping = self._leave_safe = False
+        self._actuators: list[Actuator]
+        self._thread: threading.Thread
+
+    def _place(self, point: str) -> int | None:
+        names = self.plant.field.image.names
+        return names.index(point) if point in names else None
+
+    # ---- called by the agent's main loop
+
+    async def run(self) -> None:
+        """Run the thread until `stop`. Raises what it raised; cancelled, it leaves the outputs safe."""
+        self._main = asyncio.get_running_loop()
+        ended: Future[None] = Future()
+        self._thread = threading.Thread(target=self._live, args=(ended,), name="control", daemon=True)
+        self._thread.start()
+        try:
+            await asyncio.shield(asyncio.wrap_future(ended))
+        except asyncio.CancelledError:
+            self.stop(safe=True)
+            async with asyncio.timeout(JOIN_S):
+                await asyncio.wrap_future(ended)
+            raise
+
+    def stop(self, *, safe: bool) -> None:
+        """End the loop; `safe`: the outputs that it has set go to their safe values first. The first call counts."""
+        if self._stopping:
+            return
+        self._stopping, self._leave_safe = True, safe
+        if self._own is not None and not self._own.is_closed():
+            self._own.call_soon_threadsafe(self._stop.set)
+
+    def hand(self, frame: Frame) -> None:
+        """A cleaned frame of another source, which the loop mirrors."""
+        layout = self.plant.mirrored.get(frame.layout)
+        if layout is None:
+            return
+        if len(self._handed) >= HANDED_MAX:
+            self.counts.shed += 1
+            return
+        self._handed.append(Frame(layout, frame.receive_ns, frame.source_ns, frame.values, frame.codes))
+
+    # ---- the thread
+
+    def _live(self, ended: "Future[None]") -> None:
+        """The supervisor in the main loop hears of every end of this thread."""
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._work())
+        except BaseException as error:
+            ended.set_exception(error)
+            raise
+        ended.set_result(None)
+
+    async def _work(self) -> None:
+        self._stop, self._answered = asyncio.Event(), asyncio.Event()
+        self._own = asyncio.get_running_loop()
+        if self._stopping:  # before it began
+            return
+        self._actuators = [self._actuator(k, target) for k, target in enumerate(self.plant.targets)]
+        works: list[Coroutine[object, object, None]] = [self._ticking(), *(one.run() for one in self._actuators)]
+        field = self.plant.field
+        for source, layouts in zip(field.sources, field.layouts, strict=True):
+            works.append(source.run(layouts, self._emit))
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(work) for work in works]
+            await self._stop.wait()
+            running[0].cancel()
+            await asyncio.wait(running[:1])
+            if self._leave_safe:
+                await self._to_safe()
+            for task in running:
+                task.cancel()
+        self.recorder.flush()
+
+    def _actuator(self, number: int, target: Target) -> Actuator:
+        write = partial(target.source.actuate, target.device, target.point)
+        return Actuator(
+            write if target.prompt else partial(self._elsewhere, write), partial(self._told, number), self.clock
+        )
+
+    async def _elsewhere(self, write: Callable[[float], Coroutine[object, object, Written]], value: float) -> Written:
+        """Write through a source of the main loop."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(write(value), self._main))
+
+    def _told(self, output: int, written: Written, now_ns: int) -> None:
+        if written.outcome in HELD:
+            applied = written.outcome is HELD[0]
+            self.guard.written(output, written.value, now_ns, applied=applied)
+        else:
+            self.guard.failed(output, written.why, now_ns)
+
+    async def _to_safe(self) -> None:
+        """Leave every output that somebody has set at its safe value."""
+        set_ones = [k for k, one in enumerate(self.guard.standing()) if one.by]
+        outputs = self.plant.cell.outputs
+        try:
+            async with asyncio.timeout(SAFE_S):
+                await asyncio.gather(*(self._actuators[k].put(outputs[k].safe) for k in set_ones))
+        except TimeoutError:
+            log.error("not every output could be set to its safe value within %g s", SAFE_S)
+
+    def _emit(self, frame: Frame) -> None:
+        self._arrived.append(frame)
+        layout = frame.layout
+        if layout in self._misses:
+            self._misses[layout] = 0
+            self._expected.discard(layout)
+            if not self._expected:
+                self._answered.set()
+
+    async def _ticking(self) -> None:
+        """Tick at the multiples of the period, for ever."""
+        period, clock = self.plant.cell.period_ns, self.clock
+        due = (clock.monotonic_ns() // period + 1) * period
+        while True:
+            self._expected = {layout for layout, misses in self._misses.items() if misses < SILENT_AFTER}
+            self._answered.clear()
+            await clock.sleep_until(due)
+            if self._expected:
+                await self._answers(due + int(period * WAIT_SHARE))
+            self._tick()
+            due = self._account(due, period)
+
+    async def _answers(self, until_ns: int) -> None:
+        """Wait for the answers to this tick's polls, until then at the latest."""
+        end = asyncio.ensure_future(self.clock.sleep_until(until_ns))
+        end.add_done_callback(lambda _: self._answered.set())
+        await self._answered.wait()
+        end.cancel()
+        for layout in self._expected:
+            self._misses[layout] += 1
+
+    def _account(self, due: int, period: int) -> int:
+        """Count how the tick that was due then went; returns when the next is due."""
+        counts, lag = self.counts, self.clock.monotonic_ns() - due
+        counts.ticks += 1
+        counts.worst_ns = max(counts.worst_ns, lag)
+        if lag <= period:
+            return due + period
+        counts.late += 1
+        missed = lag // period - 1
+        counts.missed += missed
+        return due + (missed + 1) * period
+
+    def _tick(self) -> None:
+        clock, field, guard = self.clock, self.plant.field, self.guard
+        frames, self._arrived = self._arrived, []
+        now = clock.monotonic_ns()
+        if frames:
+            field.cleaning.apply(frames, now)
+        handed = [self._handed.popleft() for _ in range(len(self._handed))]
+        for frame in (*frames, *handed):
+            field.image.take(frame)
+        view = field.image.freeze(now, self.utc(now))
+        self._look(now)
+        tick = cycle(view, self.twins, self._controllers, self.arbiter, guard)
+        writes = guard.due(now)
+        self.recorder.keep(frames, tick, bool(writes), now)  # before anything is sent
+        for write in writes:
+            self._actuators[write.output].want(write.value)
+        written = [(one.last, one.last_ns) for one in self._actuators]
+        self.newest = Turn(self.counts.ticks, tick, guard.standing(), guard.alarms(), written)
+
+    def _look(self, now: int) -> None:
+        """Show the guard what the outputs' points read."""
+        image = self.plant.field.image
+        for output, place in enumerate(self._places):
+            if place is not None and image.receive_ns[place] and image.codes[place] >> 6 < 2:
+                self.guard.seen(output, float(image.values[place]), int(image.receive_ns[place]))
+
+    def gauges(self) -> dict[str, float]:
+        counts = self.counts
+        sources = self.plant.field.gauges()
+        return {
+            "ticks_total": counts.ticks,
+            "late_total": counts.late,
+            "missed_total": counts.missed,
+            "worst_s": counts.worst_ns / NS,
+            "shed_total": counts.shed,
+            "failsafes_total": self.guard.failsafes_total,
+            "alarms": len(self.newest.alarms) if self.newest else 0,
+            **self.recorder.gauges(),
+            **{f"source_{name}": value for name, value in sources.items()},
+        }
