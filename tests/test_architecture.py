@@ -56,6 +56,8 @@ HOME = {  # third-party package → the only files or folders that may import it
     "pymodbus": {"edge_agent/verbs/simulate", "edge_agent/local"},
     "rich": {"edge_agent/screen.py", "aggregator/screen.py"},
     "serial": {"edge_agent/sources/modbus"},
+    "numba": {"aggregator/twin/kernel.py"},
+    "scipy": {"aggregator/twin", "aggregator/domains", "aggregator/decisions", "aggregator/learning"},
     "zstandard": {"protos/batch", "aggregator/stores"},
 }
 LINES_MAX = {"file": 400, "class": 250, "function": 60}

@@ -1,0 +1,124 @@
+"""The ensemble: large or strongly nonlinear domains. N members, serial square root filter, localised on the graph."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sp
+
+from aggregator.twin import BadModel, Floats, Ints
+from aggregator.twin.belief import Belief
+from aggregator.twin.domain import Model, Sparse
+from aggregator.twin.gaussian import GATE
+from aggregator.twin.kernel import assimilate, can_compile
+from aggregator.twin.localisation import Near, reach
+from aggregator.twin.observation import Innovation, Observation, seen, soften
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """A scheme (fuser.py). The belief has no diagonal; its A are anomalies.
+
+    `radius` is the distance along the domain's graph at which an observation no longer counts. `inflation` widens the
+    forecast by a factor; `relaxation` α gives the analysis back a part of the spread that it took (RTPS, Whitaker &
+    Hamill 2012). `compiled` None takes numba where it is there.
+    """
+
+    radius: float
+    members: int = 50
+    inflation: float = 1.0
+    relaxation: float = 0.0
+    gate: float = GATE
+    seed: int = 0
+    compiled: bool | None = None
+    _near: dict[int, tuple[Model, Near]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.members < 3 or self.inflation < 1 or not 0 <= self.relaxation <= 1:
+            raise BadModel(
+                f"ensemble of {self.members} members, inflation {self.inflation}, relaxation {self.relaxation}: "
+                "at least 3 members, inflation ≥ 1, relaxation 0 … 1"
+            )
+
+    def begin(self, prior: Belief) -> Belief:
+        """Members drawn from the prior, whose mean is the prior's."""
+        X = prior.sample(self.members, self.seed)
+        return Belief.of_members(prior.k, X + (prior.x - X.mean(axis=1))[:, None])
+
+    def forecast(self, model: Model, belief: Belief, k: int, q_scale: float) -> Belief:
+        """Every member moves by f, and by noise of its own that is drawn from Q and has no mean."""
+        X = model.f(belief.members(), model.exogenous(k), k)
+        diag, B = model.Q(belief.x, k)
+        noise = np.random.Generator(np.random.Philox(key=[self.seed, k]))
+        X += drawn(noise, np.sqrt(q_scale * diag), np.sqrt(q_scale) * B, belief.rank)
+        return Belief.of_members(k, X)
+
+    def analyse(self, model: Model, belief: Belief, seen_now: Observation) -> tuple[Belief, Innovation]:
+        x, A = belief.x.copy(), belief.A * self.inflation
+        mean, Y = seen(model, Belief(belief.k, x, belief.diag, A), seen_now.channel, seen_now.H)
+        d, S = seen_now.y - mean, np.einsum("ij,ij->i", Y, Y) + seen_now.R
+        R, rejected = soften(d, S, seen_now.R, self.gate)
+        before = np.sqrt(np.einsum("ij,ij->i", A, A)) if self.relaxation else None
+        near, compiled = self.near(model), can_compile() if self.compiled is None else self.compiled
+        if seen_now.H is not None:
+            nis = assimilate(x, A, d, R, seen_now.H, seen_now.channel, near, compiled)
+        else:
+            x, A, nis = beside(x, A, mean, Y, d, R, seen_now.channel, near, model.places, compiled)
+        if before is not None:
+            A *= relaxed(A, before, self.relaxation)[:, None]
+        left = seen_now.y - model.h(x[:, None], seen_now.channel, belief.k)[:, 0]
+        innovation = Innovation(belief.k, seen_now.channel, seen_now.y, d, S, left, seen_now.R, nis, rejected)
+        return Belief(belief.k, x, belief.diag, A), innovation
+
+    def near(self, model: Model) -> Near:
+        """Found once per model: a city's graph does not change while it runs."""
+        if id(model) not in self._near:  # the model is kept beside, so that no other ever has its id
+            self._near[id(model)] = model, reach(model.graph, model.places, self.radius)
+        return self._near[id(model)][1]
+
+
+def drawn(noise: np.random.Generator, sd: Floats, B: Floats, members: int) -> Floats:
+    """(n, members) from N(0, sd² + B Bᵀ), every row with mean 0 and no less variance for it."""
+    E = noise.standard_normal((len(sd), members))
+    E *= sd[:, None]
+    if B.shape[1]:
+        E += B @ noise.standard_normal((B.shape[1], members))
+    E -= E.mean(axis=1, keepdims=True)
+    E *= np.sqrt(members / (members - 1))
+    return E
+
+
+def relaxed(A: Floats, before: Floats, alpha: float) -> Floats:
+    """1 + α (σ_b - σ_a) / σ_a for each state (n,)."""
+    after = np.sqrt(np.einsum("ij,ij->i", A, A))
+    factor: Floats = 1 + alpha * np.divide(before - after, after, out=np.zeros_like(after), where=after > 0)
+    return factor
+
+
+def beside(
+    x: Floats,
+    A: Floats,
+    mean: Floats,
+    Y: Floats,
+    d: Floats,
+    R: Floats,
+    channel: Ints,
+    near: Near,
+    places: Ints,
+    compiled: bool,
+) -> tuple[Floats, Floats, float]:
+    """The update where h has no H: predicted readings stand below the states and are updated with them."""
+    n, m = len(x), len(d)
+    stacked, spread = np.concatenate([x, mean]), np.vstack([A, Y])
+    H = sp.csr_array((np.ones(m), (np.arange(m), n + np.arange(m))), shape=(m, n + m))
+    nis = assimilate(stacked, spread, d, R, H, np.arange(m), with_readings(near, places, channel, n), compiled)
+    return stacked[:n], spread[:n], nis
+
+
+def with_readings(near: Near, places: Ints, channel: Ints, n: int) -> Near:
+    """For each reading (m,) the states in its channel's reach, and the readings that stand at any of these."""
+    count = len(near.start) - 1
+    reach_of = sp.csr_array((near.weight, near.state, near.start), shape=(count, n))[channel]
+    m = len(channel)
+    at: Sparse = sp.csr_array((np.ones(m), (places[channel], np.arange(m))), shape=(n, m))
+    both = sp.hstack([reach_of, reach_of @ at], format="csr")
+    return Near(both.indptr.astype(np.int64), both.indices.astype(np.int64), both.data)

@@ -1,0 +1,267 @@
+"""All readings of a domain in the order of their events, whatever the order in which they came.
+
+A log by step and a ring of checkpoints. Readings of a step that has been passed: the newest checkpoint before the
+earliest of them is restored, and every step from there on is done again, once per batch. So the state depends on the
+set of readings alone, to the last bit. Readings older than the lag are counted and given back: history has them, and
+the nightly smoother.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aggregator.twin import BadModel, BeyondLag, Floats, Ints
+from aggregator.twin.belief import Belief
+from aggregator.twin.calibration import Calibration, Trial, Tuning
+from aggregator.twin.domain import Model
+from aggregator.twin.measurement import Meas
+from aggregator.twin.observation import Innovation, Observation, observe, predict
+
+
+class Scheme(Protocol):
+    """How a belief moves and learns: Gaussian, Ensemble, MeanOnly. The same for the same, at every call."""
+
+    def begin(self, prior: Belief) -> Belief: ...
+
+    def forecast(self, model: Model, belief: Belief, k: int, q_scale: float) -> Belief: ...
+
+    def analyse(self, model: Model, belief: Belief, seen_now: Observation) -> tuple[Belief, Innovation]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The limits of one fuser."""
+
+    lag: int = 60  # steps that late readings may be behind: an hour of minutes; longer is for the smoother
+    every: int = 1  # steps between checkpoints: more saves memory and costs up to so many steps more per replay
+    ahead: int = 10  # steps that readings may be ahead of the twin; further is a wrong clock
+
+    def __post_init__(self) -> None:
+        if self.lag < 1 or self.every < 1 or self.ahead < 0 or self.every > self.lag:
+            raise BadModel(f"{self}: lag ≥ every ≥ 1 and ahead ≥ 0 are needed")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Checkpoint:
+    """All that the steps after k rest on."""
+
+    belief: Belief
+    calibration: Calibration
+    known_ns: int = 0  # when the newest reading in it arrived
+
+    @property
+    def k(self) -> int:
+        return self.belief.k
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where every reading of a batch went: exactly one of new, repeated, too_old, ahead."""
+
+    new: int
+    repeated: int  # known already
+    late: int  # of the new ones, those of steps that had been passed
+    ahead: int  # beyond what clocks may err
+    replayed: int  # steps done again
+    too_old: Meas  # for history and the nightly smoother
+
+
+@dataclass(slots=True)
+class Counts:
+    """Since the start."""
+
+    new: int = 0
+    repeated: int = 0
+    late: int = 0
+    ahead: int = 0
+    too_old: int = 0
+    replayed: int = 0
+
+
+class Fuser:
+    """One domain's state and how it came to be."""
+
+    def __init__(
+        self, model: Model, scheme: Scheme, k: int, settings: Settings | None = None, tuning: Tuning | None = None
+    ) -> None:
+        """Begins with the model's prior at step `k`."""
+        self.model, self.scheme, self.settings = model, scheme, settings or Settings()
+        self.counts = Counts()
+        calibration = Calibration.begin(len(model.channels), tuning)
+        self._ring: deque[Checkpoint] = deque([Checkpoint(scheme.begin(model.prior(k)), calibration)])
+        self._log: dict[int, Meas] = {}
+        self._innovations: dict[int, Innovation] = {}
+
+    @property
+    def k(self) -> int:
+        return self._ring[-1].k
+
+    @property
+    def calibration(self) -> Calibration:
+        return self._ring[-1].calibration
+
+    @property
+    def oldest(self) -> int:
+        """The first step that readings may still come for."""
+        return max(self._ring[0].k, self.k - self.settings.lag) + 1
+
+    def advance(self, k: int) -> None:
+        """Do the steps up to k. Does nothing when it is there already."""
+        while self.k < k:
+            self._push(self._step(self._ring[-1], self._log.get(self.k + 1)))
+            self._forget()
+
+    def ingest(self, meas: Meas) -> Receipt:
+        """Take in a batch. The same again changes nothing. Raises BadMeas before anything has changed."""
+        meas.check(len(self.model.channels))
+        now, first = self.k, self.oldest
+        k = meas.steps(self.model.dt_ns)
+        old, ahead = k < first, k > now + self.settings.ahead
+        new = late = 0
+        changed: list[int] = []
+        for step, part in meas.take(~(old | ahead)).by_step(self.model.dt_ns):
+            known = self._log.get(step, None) or Meas.none()
+            merged = Meas.joined([known, part]).ordered()
+            self._log[step] = merged
+            if merged.same_as(known):
+                continue
+            new += len(merged) - len(known)
+            if step <= now:
+                late += len(merged) - len(known)
+                changed.append(step)
+        replayed = self._replay(min(changed)) if changed else 0
+        receipt = Receipt(
+            new,
+            len(meas) - new - int(old.sum()) - int(ahead.sum()),
+            late,
+            int(ahead.sum()),
+            replayed,
+            meas.take(old),
+        )
+        self._count(receipt)
+        return receipt
+
+    def belief(self, k: int | None = None) -> Belief:
+        """As filtered at step k with all that is known now; `smoother.py` says what later steps add to it."""
+        return self.checkpoint(self.k if k is None else k).belief
+
+    def checkpoint(self, k: int) -> Checkpoint:
+        """Raises BeyondLag outside of what the ring holds."""
+        for last in reversed(self._ring):
+            if last.k <= k <= self.k:
+                return self._from(last, k)
+        raise self._beyond(k)
+
+    def as_known(self, k: int, arrived_ns: int) -> Belief:
+        """What was believed of step k when only readings that had arrived by then were known: the same, to the bit."""
+        for last in reversed(self._ring):
+            if last.k <= k <= self.k and last.known_ns <= arrived_ns:
+                return self._from(last, k, arrived_ns).belief
+        raise self._beyond(k)
+
+    def window(self, start: int | None = None) -> list[Checkpoint]:
+        """Every step from `start` (the oldest held) to now, for a smoother."""
+        first = self._ring[0].k if start is None else start
+        steps = [self.checkpoint(first)]
+        while steps[-1].k < self.k:
+            steps.append(self._step(steps[-1], self._log.get(steps[-1].k + 1)))
+        return steps
+
+    def readings(self, k: int) -> Meas:
+        """Of step k, in order."""
+        return self._log.get(k, None) or Meas.none()
+
+    def innovations(self, after: int) -> Sequence[Innovation]:
+        """Of the steps after `after` that the ring holds, ascending: what anomaly detectors live on."""
+        return [self._innovations[k] for k in sorted(self._innovations) if k > after]
+
+    def prior_for(self, gateway: str) -> tuple[Ints, Belief]:
+        """The states a gateway holds, and what is believed of them: mean and own variance go to its twin, with k.
+
+        The gateway widens it by the Q since k before use, and sends readings back, never its own state: so nothing is
+        counted twice.
+        """
+        rows = self.model.edge_view(gateway)
+        return rows, self.belief().rows(rows)
+
+    def health(self) -> dict[str, float]:
+        c = self.counts
+        return {
+            **self.calibration.health(),
+            "k": float(self.k),
+            "late_share": c.late / max(1, c.new),
+            "too_old": float(c.too_old),
+            "ahead": float(c.ahead),
+            "repeated": float(c.repeated),
+            "replayed_steps": float(c.replayed),
+        }
+
+    def _replay(self, first: int) -> int:
+        """Do the steps from `first` on again; how many were done."""
+        until = self.k
+        while self._ring[-1].k >= first:
+            self._ring.pop()
+        begun = self.k
+        while self.k < until:
+            self._push(self._step(self._ring[-1], self._log.get(self.k + 1)))
+        return until - begun
+
+    def _forget(self) -> None:
+        """Keep one checkpoint before the oldest step that readings may come for."""
+        while len(self._ring) > 1 and self._ring[1].k < self.oldest:
+            for k in range(self._ring[0].k + 1, self._ring[1].k + 1):
+                self._log.pop(k, None)
+                self._innovations.pop(k, None)
+            self._ring.popleft()
+
+    def _push(self, checkpoint: Checkpoint) -> None:
+        """As the newest; the one before stays only where a checkpoint is due."""
+        if len(self._ring) > 1 and self._ring[-1].k % self.settings.every:
+            self._ring.pop()
+        self._ring.append(checkpoint)
+
+    def _from(self, last: Checkpoint, k: int, arrived_ns: int | None = None) -> Checkpoint:
+        while last.k < k:
+            meas = self._log.get(last.k + 1)
+            if meas and arrived_ns is not None:
+                meas = meas.take(meas.arrived_ns <= arrived_ns)
+            last = self._step(last, meas, keep=False)
+        return last
+
+    def _step(self, before: Checkpoint, meas: Meas | None, keep: bool = True) -> Checkpoint:
+        """Forecast to the next step; analyse what was read there, but for what is withheld; judge by that."""
+        k, calibration = before.k + 1, before.calibration
+        prior = self.scheme.forecast(self.model, before.belief, k, calibration.q_scale)
+        if not meas:
+            return Checkpoint(prior, calibration, before.known_ns)
+        held = calibration.withheld(k, meas.channel)
+        used, rest = meas.take(~held), meas.take(held)
+        after, r_scale = prior, calibration.r_scale
+        if used:
+            after, innovation = self.scheme.analyse(self.model, prior, observe(self.model, prior.x, used, k, r_scale))
+            calibration = calibration.met(innovation)
+            if keep:
+                self._innovations[k] = innovation
+        if rest:
+            calibration = calibration.tried(self._trial(prior, after, rest, r_scale))
+        return Checkpoint(after, calibration, max(before.known_ns, int(meas.arrived_ns.max())))
+
+    def _trial(self, prior: Belief, after: Belief, meas: Meas, r_scale: Floats) -> Trial:
+        R = meas.var * r_scale[meas.channel]
+        mean, variance = predict(self.model, after, meas.channel)
+        before, spread = predict(self.model, prior, meas.channel)
+        return Trial(meas.channel, meas.y, mean, variance + R, before, spread + R)
+
+    def _count(self, receipt: Receipt) -> None:
+        c = self.counts
+        c.new += receipt.new
+        c.repeated += receipt.repeated
+        c.late += receipt.late
+        c.ahead += receipt.ahead
+        c.too_old += len(receipt.too_old)
+        c.replayed += receipt.replayed
+
+    def _beyond(self, k: int) -> BeyondLag:
+        held = f"{self._ring[0].k} … {self.k}"
+        return BeyondLag(f"domain {self.model.name}: step {k} is not held; ask for {held}, or history for older ones")

@@ -1,0 +1,200 @@
+"""Readings as the twin takes them: columns in one total order, and how batches become them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from aggregator.twin import BadMeas, Codes, Flags, Floats, Ints
+from protos.batch import Batch, Block
+from protos.quality import Quality, Reason, code, quality, worse
+
+NS = 1_000_000_000
+DAY_NS = 86_400 * NS
+CLOCK_ERROR_NS = NS  # beyond it a time is doubtful, as in history
+AGE_NS = 5 * 365 * DAY_NS  # no gateway keeps readings longer: an earlier time is wrong, not late
+AHEAD_NS = DAY_NS  # more than any clock error that is not a fault
+UNCERTAIN_FACTOR = 4.0  # on the variance of an UNCERTAIN reading: half the trust, in standard deviations
+CLOCK = np.array(code(Quality.UNCERTAIN, Reason.CLOCK), np.uint8)
+IDENTITY = ("t_ns", "gateway", "epoch", "sequence", "channel")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Meas:
+    """M readings. (t_ns, gateway, epoch, sequence, channel) is what a reading is, and the order they are fused in.
+
+    Times are UTC ns. `gateway` is a place in Channels.gateways, `channel` in the domain's channels.
+    """
+
+    t_ns: Ints  # (M,) of the event
+    gateway: Ints  # (M,)
+    epoch: Ints  # (M,)
+    sequence: Ints  # (M,)
+    channel: Ints  # (M,)
+    y: Floats  # (M,)
+    var: Floats  # (M,) of the sensor's error
+    code: Codes  # (M,) protos/quality.py
+    arrived_ns: Ints  # (M,) at the aggregator: what was known when
+
+    @classmethod
+    def none(cls) -> "Meas":
+        return cls(*(np.empty(0, kind) for kind in KINDS.values()))
+
+    @classmethod
+    def of(cls, **columns: object) -> "Meas":
+        """From columns or single values, which are broadcast; `code` and `arrived_ns` may be left out."""
+        given = {"code": 0, "arrived_ns": 0, **columns}
+        made = np.broadcast_arrays(*(np.asarray(given[name], kind) for name, kind in KINDS.items()))
+        return cls(*(np.ravel(column).copy() for column in made))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Meas"]) -> "Meas":
+        if len(parts) == 1:
+            return parts[0]
+        return (
+            cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in KINDS)) if parts else cls.none()
+        )
+
+    def __len__(self) -> int:
+        return len(self.t_ns)
+
+    def take(self, places: Ints | Flags | slice) -> "Meas":
+        return Meas(*(getattr(self, name)[places] for name in KINDS))
+
+    def ordered(self) -> "Meas":
+        """Each reading once, in order. Of two that differ the one that arrived first stays, then the smaller."""
+        keys = [getattr(self, name) for name in (*IDENTITY, "arrived_ns", "y", "var")]
+        sorted_ = self.take(np.lexsort(keys[::-1]))
+        fresh = np.zeros(len(self), np.bool_)
+        fresh[:1] = True
+        for name in IDENTITY:
+            column = getattr(sorted_, name)
+            fresh[1:] |= column[1:] != column[:-1]
+        return sorted_ if fresh.all() else sorted_.take(fresh)
+
+    def same_as(self, other: "Meas") -> bool:
+        """Whether both would be fused to the same numbers."""
+        return len(self) == len(other) and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in (*IDENTITY, "y", "var")
+        )
+
+    def steps(self, dt_ns: int) -> Ints:
+        """(M,) the step nearest to each reading's time."""
+        return (self.t_ns + dt_ns // 2) // dt_ns
+
+    def by_step(self, dt_ns: int) -> Iterator[tuple[int, "Meas"]]:
+        """The readings of each step that has any, steps ascending."""
+        k = self.steps(dt_ns)
+        order = np.argsort(k, kind="stable")
+        steps, starts = np.unique(k[order], return_index=True)
+        for step, places in zip(steps.tolist(), np.split(order, starts[1:]), strict=False):
+            yield step, self.take(places)
+
+    def check(self, channels: int) -> None:
+        """Raises BadMeas with all faults. `channels` is how many the domain has."""
+        faults = []
+        if lengths := {name: len(getattr(self, name)) for name in KINDS if len(getattr(self, name)) != len(self)}:
+            faults.append(f"columns of unequal length: {lengths}, t_ns has {len(self)}")
+        elif len(self):
+            if not np.isfinite(self.y).all():
+                faults.append(f"{int((~np.isfinite(self.y)).sum())} values are not finite; leave out what is no value")
+            if not (np.isfinite(self.var) & (self.var > 0)).all():
+                faults.append("a variance is not positive and finite; a sensor without error does not exist")
+            if not 0 <= self.channel.min() <= self.channel.max() < channels:
+                faults.append(f"channels {self.channel.min()} … {self.channel.max()}; there are 0 … {channels - 1}")
+        if faults:
+            raise BadMeas("\n".join(faults))
+
+
+KINDS = {
+    **dict.fromkeys(IDENTITY, np.int64),
+    "y": np.float64,
+    "var": np.float64,
+    "code": np.uint8,
+    "arrived_ns": np.int64,
+}
+assert list(KINDS) == [one.name for one in fields(Meas)]
+
+
+class Channel(NamedTuple):
+    """Where a point's readings go: y = value * scale + offset, in the domain's unit, with variance `var` there."""
+
+    place: int
+    var: float
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """The points of one domain: which gateways there are (their places order equal times) and who measures what."""
+
+    gateways: Mapping[str, int]
+    points: Mapping[tuple[str, str, str], Channel]  # (gateway, device, point)
+
+    @classmethod
+    def of(cls, points: Mapping[tuple[str, str, str], Channel]) -> "Channels":
+        return cls({name: place for place, name in enumerate(sorted({key[0] for key in points}))}, dict(points))
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """When a batch came and what its gateway's clock was worth then, as the log has it (aggregator.stores.Row)."""
+
+    arrived_ns: int
+    clock_offset_ns: int
+    clock_error_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """The readings of one batch for one domain. Every number of the batch is in exactly one of these."""
+
+    meas: Meas
+    foreign: int = 0  # points that the domain does not have
+    bad: int = 0  # BAD, or no number
+    impossible: int = 0  # times that cannot be true
+    repeated: int = 0  # the same point at the same time, earlier in the batch
+
+
+def measurements(batch: Batch, channels: Channels, stamp: Stamp) -> Sorted:
+    """What `batch` says about a domain, each reading at its own UTC time; doubtful readings with a wider error."""
+    gateway = channels.gateways.get(batch.key.gateway)
+    total = sum(block.values.size for block in batch.blocks)
+    if gateway is None:
+        return Sorted(Meas.none(), foreign=total)
+    own = [one for block in batch.blocks for one in _columns(batch.key.gateway, block, channels)]
+    if not own:
+        return Sorted(Meas.none(), foreign=total)
+    every = Meas.joined([_read(batch, gateway, channel, block, column, stamp) for channel, block, column in own])
+    good = (every.code < code(Quality.BAD)) & np.isfinite(every.y)
+    possible = (every.t_ns > stamp.arrived_ns - AGE_NS) & (every.t_ns < stamp.arrived_ns + AHEAD_NS)
+    kept = every.take(good & possible)
+    meas = kept.ordered()
+    return Sorted(meas, total - len(every), int((~good).sum()), int((good & ~possible).sum()), len(kept) - len(meas))
+
+
+def _columns(gateway: str, block: Block, channels: Channels) -> Iterator[tuple[Channel, Block, int]]:
+    for column, point in enumerate(block.points):
+        channel = channels.points.get((gateway, block.device, point))
+        if channel is not None:
+            yield channel, block, column
+
+
+def _read(batch: Batch, gateway: int, channel: Channel, block: Block, column: int, stamp: Stamp) -> Meas:
+    codes = block.codes[:, column]
+    if not 0 <= stamp.clock_error_ns <= CLOCK_ERROR_NS:
+        codes = worse(codes, CLOCK)
+    doubtful = quality(codes) == Quality.UNCERTAIN
+    return Meas.of(
+        t_ns=block.source_ns + np.int64(stamp.clock_offset_ns),
+        gateway=gateway,
+        epoch=batch.key.epoch,
+        sequence=batch.key.sequence,
+        channel=channel.place,
+        y=block.values[:, column] * channel.scale + channel.offset,
+        var=np.where(doubtful, UNCERTAIN_FACTOR, 1.0) * channel.var,
+        code=codes,
+        arrived_ns=stamp.arrived_ns,
+    )
