@@ -20,6 +20,7 @@ MAY_IMPORT = {"protos": {"protos"}, "edge_agent": {"edge_agent", "protos"}, "agg
 COMMON = {
     "edge_agent": {
         "edge_agent.cell",
+        "edge_agent.files",
         "edge_agent.image",
         "edge_agent.profile",
         "edge_agent.setpoint",
@@ -31,6 +32,7 @@ COMMON = {
 KNOWS_ALL = (
     "edge_agent/agent.py",
     "edge_agent/field.py",
+    "edge_agent/helm.py",
     "edge_agent/actuator.py",
     "edge_agent/cycle.py",
     "edge_agent/loop.py",

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_agent.files import put_whole, seal, unseal
 from edge_agent.sync.faults import IdentityError
-from edge_agent.sync.files import put_whole, seal, unseal
 from protos.clock import NS
 
 if TYPE_CHECKING:

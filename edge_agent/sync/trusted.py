@@ -10,8 +10,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from edge_agent.files import put_whole, seal, unseal
 from edge_agent.sync.anchor import Estimate, Estimator
-from edge_agent.sync.files import put_whole, seal, unseal
 from edge_agent.sync.ntp import Reading
 from edge_agent.sync.ntp import read as read_kernel
 from protos.clock import NS, Anchor, Clock

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from edge_agent.files import seal, unseal
 from edge_agent.local import status
-from edge_agent.sync.files import seal, unseal
 from protos.clock import NS, SystemClock
 from tests.bench import Figure
 from tests.bench.cuts import MOST, PROFILE, Row, batches, order, temporary, told

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.sync.files import unseal
+from edge_agent.files import unseal
 from edge_agent.sync.ntp import STA_NANO, STA_UNSYNC, TIME_ERROR, TIMEX, TIMEX_BYTES, Reading, decode, library, read
 from edge_agent.sync.trusted import UNKNOWN_NS, TrustedTime
 from protos.clock import NS, SteppedClock, SystemClock
