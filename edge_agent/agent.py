@@ -8,8 +8,7 @@ import asyncio
 import gc
 import logging
 import signal
-import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,15 +16,12 @@ from functools import partial
 from edge_agent import hardware, systemd
 from edge_agent.buffer import Buffer
 from edge_agent.config import ConfigError, Gateway, load
-from edge_agent.control.hand import Hand
 from edge_agent.field import Field, build, catalogue
 from edge_agent.health import Health
+from edge_agent.helm import Helm
 from edge_agent.image import Frame
 from edge_agent.intake import Intake, Pace
 from edge_agent.local import metrics, status
-from edge_agent.loop import Loop
-from edge_agent.plant import build as build_plant
-from edge_agent.recorder import Recorder
 from edge_agent.sync import Sync
 from protos import sync_pb2
 from protos.batch import Priority
@@ -36,8 +32,7 @@ PAUSE_S, PAUSE_MAX_S = 1.0, 60.0  # before a failed task is started again
 INTAKE_LATE_S = 30.0  # an intake that completes nothing for so long is stuck
 BEAT_S = 5.0  # how often progress is judged where the service manager does not say
 METERED_COMMIT_MS = 10_000  # least on a line that costs by the byte: a batch a second pays for its head each time
-SWITCH_S = 0.0005  # how long another thread may keep the interpreter from the control loop; Python's own is 5 ms
-UTC_ERROR_NS = NS  # a time of day that may be further off is not told to controllers
+CONTROL_LATE_S = 30.0  # a control loop that completes no cycle for so long is stuck; its slowest period is 10 s
 FLUSH_S = 10.0  # what the last commit may take; systemd waits 20
 
 
@@ -56,9 +51,7 @@ class Agent:
         self.intake: Intake
         self.buffer: Buffer
         self.sync: Sync
-        self.loop: Loop | None = None  # while it runs
-        self._told: list[Frame] = []  # decisions for the audit, not committed yet
-        self._writes: Mapping[str, int] | None = None  # of each output's life
+        self.helm: Helm
         self._received_before = 0  # by intakes that a reload replaced
         self._dropped_before = 0
 
@@ -74,6 +67,7 @@ class Agent:
             self.buffer = await Buffer.open(self.config.state_dir, self.config.id, self.clock, self.config.buffer)
             stack.push_async_callback(self.buffer.close)
             self.sync = Sync.of(self.config, self.buffer, self.clock, catalogue(self.config), self._status)
+            self.helm = Helm(self.config, self.clock, self.sync.anchor, self._audit)
             self._watch()
             await stack.enter_async_context(status.serve(self.config.state_dir, self.report))
             if self.config.health.listen:
@@ -86,6 +80,7 @@ class Agent:
             behind = [
                 tasks.create_task(self._keep("sync", self.sync.run)),
                 tasks.create_task(self._keep("health", self._beat)),
+                tasks.create_task(self._keep("audit", self.helm.keep)),
             ]
             await self._run_field()
             for task in behind:
@@ -97,19 +92,21 @@ class Agent:
             self.reload.clear()
             field = self.field
             pace = pace_of(self.config)
-            self.intake = Intake(field.cleaning.apply, field.image, self._commit, self.clock, pace, self._mirror)
+            self.intake = Intake(field.cleaning.apply, field.image, self._commit, self.clock, pace, self.helm.mirror)
             async with asyncio.TaskGroup() as tasks:
                 intake = tasks.create_task(self._keep("intake", self.intake.run))
-                control = [tasks.create_task(self._keep("control", self._act))] if self.config.cell.wanted else []
+                control = []
+                if self.config.cell.wanted:
+                    self.health.watch("control", CONTROL_LATE_S)
+                    control.append(tasks.create_task(self._keep("control", self._act)))
                 sources = [
                     tasks.create_task(self._keep(f"source {s.name}", partial(s.run, layouts, self.intake.emit)))
                     for s, layouts in zip(field.sources, field.layouts, strict=True)
                 ]
                 systemd.notify("READY=1\nSTATUS=polling")
-                log.info("polling %d devices, %d points", len(self.config.devices), len(field.image.names))
+                log.info("polling %d devices", len(self.config.devices))
                 await self._until_stop_or_reload()
-                if self.loop is not None:
-                    self.loop.stop(safe=self.stop.is_set())
+                self.helm.stop(safe=self.stop.is_set())
                 for task in (*sources, *control):
                     task.cancel()
                 if ending := (*sources, *control):
@@ -119,35 +116,13 @@ class Agent:
                 await self.intake.flush()
             self._received_before += self.intake.received
             self._dropped_before += self.intake.dropped
+            await self.helm.flush()
             for source in field.sources:
                 self.health.forget(f"source {source.name}")
+            self.health.forget("control")
 
     async def _act(self) -> None:
-        """The control loop of this configuration, in its thread, until it is stopped."""
-        sys.setswitchinterval(SWITCH_S)
-        cell, later = self.config.cell, asyncio.get_running_loop().call_soon_threadsafe
-        recorder = Recorder(
-            cell.outputs,
-            cell.record_ns,
-            record=lambda frames: later(self.intake.keep, frames),
-            audit=lambda frames: later(self._told.extend, frames),
-        )
-        hand = Hand(cell.outputs)
-        plant = build_plant(self.config, self.clock, self.field)
-        self.loop = Loop(plant, self.clock, recorder, self._utc_ns, None, (hand,), self._writes)
-        try:
-            await self.loop.run()
-        finally:
-            self._writes = self.loop.guard.saved()
-            self.loop = None
-
-    def _mirror(self, frame: Frame) -> None:
-        if self.loop is not None:
-            self.loop.hand(frame)
-
-    def _utc_ns(self, monotonic_ns: int) -> int | None:
-        anchor = self.sync.anchor()
-        return anchor.utc_ns(monotonic_ns) if anchor.error_ns <= UTC_ERROR_NS else None
+        await self.helm.run(self.config, self.field, self.intake)
 
     async def _until_stop_or_reload(self) -> None:
         while True:
@@ -189,6 +164,9 @@ class Agent:
         self.health.progress("intake")
         return sequence > 0
 
+    async def _audit(self, frames: Sequence[Frame]) -> None:
+        await self.buffer.append(frames, Priority.AUDIT, self.sync.anchor())
+
     async def _keep(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Run `work` until cancelled; one that fails is started again after a pause that grows to a minute."""
         if name not in self.health.tasks:
@@ -215,6 +193,7 @@ class Agent:
             sync=self.sync.gauges,
             field=lambda: self.field.gauges(),
             intake=self._intake_gauges,
+            control=lambda: self.helm.gauges(),
             hardware=lambda: hardware.facts(self.config.state_dir),
         )
 
@@ -231,6 +210,8 @@ class Agent:
         while True:
             if not self.intake.waiting():
                 self.health.progress("intake")  # nothing to commit is no fault of the intake
+            if self.helm.progressed():
+                self.health.progress("control")  # only a completed cycle counts
             if late := self.health.late():
                 log.error("no progress: %s; the watchdog is not fed", ", ".join(late))
             else:

@@ -16,6 +16,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
+
 from edge_agent.actuator import HELD, Actuator
 from edge_agent.control.arbiter import Arbiter, in_order
 from edge_agent.control.guard import Guard
@@ -53,6 +55,9 @@ class Turn:
     standing: Sequence[Standing]
     alarms: Mapping[str, str]
     written: Sequence[tuple[Written, int]]  # of each output: the last answer, and when
+    shown: Sequence[tuple[float, int]]  # of each output: what its point read, and when
+    writes: Sequence[int]  # of each output's life
+    disabled: Mapping[str, str]  # controllers that are not asked now, and why
 
 
 @dataclass(eq=False)
@@ -247,8 +252,21 @@ class Loop:
         self.recorder.keep(frames, tick, bool(writes), now)  # before anything is sent
         for write in writes:
             self._actuators[write.output].want(write.value)
-        written = [(one.last, one.last_ns) for one in self._actuators]
-        self.newest = Turn(self.counts.ticks, tick, guard.standing(), guard.alarms(), written)
+        self.newest = self._turn(tick, now)
+
+    def _turn(self, tick: Tick, now: int) -> Turn:
+        image, guard = self.plant.field.image, self.guard
+        saved = guard.saved()
+        return Turn(
+            number=self.counts.ticks,
+            tick=tick,
+            standing=guard.standing(),
+            alarms=guard.alarms(),
+            written=[(one.last, one.last_ns) for one in self._actuators],
+            shown=[(np.nan, 0) if at is None else (image.values[at], image.receive_ns[at]) for at in self._places],
+            writes=[saved.get(one.name, 0) for one in self.plant.cell.outputs],
+            disabled=self.arbiter.conduct.disabled(now),
+        )
 
     def _look(self, now: int) -> None:
         """Show the guard what the outputs' points read."""

@@ -14,8 +14,10 @@ from edge_agent.field import Field, assemble, lines_of, prompt_lines, resolve
 from edge_agent.image import Layout
 from edge_agent.profile import Device
 from edge_agent.setpoint import Controller, Port, Predictor
+from edge_agent.snapshot import Roster
 from edge_agent.sources import SOURCES, Source
 from protos.clock import Clock
+from protos.vocabulary import internal_unit
 
 MS, S = 1_000_000, 1_000_000_000
 STALE_PERIODS = 3  # of a point, until it counts as missing
@@ -134,3 +136,15 @@ def target_of(name: str, devices: Sequence[Device], own: Field, around: Field) -
             if source.name == connection:
                 return Target(source, device, point, prompt)
     raise ValueError(f"{name}: no source writes it")
+
+
+def roster(config: Gateway, plant: Plant) -> Roster:
+    """What the numbers of a snapshot are of."""
+    specs = {f"{d.name}/{p.name}": p for d in config.devices for p in d.profile.points}
+    points = tuple(output.point for output in config.cell.outputs)
+    return Roster(
+        outputs=tuple(output.name for output in config.cell.outputs),
+        points=points,
+        units=tuple(internal_unit(specs[point].quantity) for point in points),
+        period_ns=config.cell.period_ns,
+    )

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge_agent import plant
 from edge_agent.config import ConfigError, Fault, Gateway, Library, load
 from edge_agent.config.gateway import SITE
 from edge_agent.config.keys import Section
@@ -57,7 +58,7 @@ def check(args: argparse.Namespace) -> int:
                 Library(path.parent).get(path.stem)
             else:
                 gateways.append(load(path))
-                build(gateways[-1], SystemClock())
+                plant.build(gateways[-1], SystemClock(), build(gateways[-1], SystemClock()))
         except ConfigError as error:
             faults.extend(error.faults)
         except ValueError as error:  # what only the parts themselves can judge

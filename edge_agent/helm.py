@@ -1,0 +1,183 @@
+"""The main loop's side of the control loop: builds and starts it, feeds it, keeps what it decides, shows it to others.
+
+Nothing here is waited for by the control loop. What it must not forget over a restart, how often each output was
+written, is kept in `writes.json`.
+"""
+
+import asyncio
+import json
+import logging
+import math
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge_agent import plant
+from edge_agent.config import Gateway
+from edge_agent.control.hand import Hand
+from edge_agent.field import Field
+from edge_agent.image import Frame
+from edge_agent.intake import Intake
+from edge_agent.loop import Loop, Turn
+from edge_agent.recorder import Recorder
+from edge_agent.setpoint import Authority
+from edge_agent.snapshot import Applied, Central, Hold, Mode, Roster, Snapshot
+from protos.clock import NS, Anchor, Clock
+
+log = logging.getLogger(__name__)
+SWITCH_S = 0.0005  # how long another thread may keep the interpreter from the control loop; Python's own is 5 ms
+UTC_ERROR_NS = NS  # a time of day that may be further off is not told to controllers
+AUDIT_NS = NS  # decisions wait so long for the disk
+AUDIT_MAX = 10_000  # decisions that wait while the disk is stuck; then the oldest go, counted
+WRITES_EVERY_NS = 60 * NS  # a power cut forgets so much of the counting
+WRITES = "writes.json"
+
+
+@dataclass(eq=False)
+class Helm:
+    """One for the life of the agent; each configuration has a loop of its own."""
+
+    config: Gateway
+    clock: Clock
+    anchor: Callable[[], Anchor]
+    audit: Callable[[Sequence[Frame]], Awaitable[object]]  # durable when it returns
+    central: Callable[[], Central] = Central
+    loop: Loop | None = None  # while it runs
+    roster: Roster = field(default_factory=Roster)
+    lost: int = 0  # decisions that the audit never got
+    _told: list[Frame] = field(default_factory=list)
+    _ticks: int = 0
+
+    def __post_init__(self) -> None:
+        self._writes_file = self.config.state_dir / WRITES
+        self._writes = read_writes(self._writes_file)
+
+    async def run(self, config: Gateway, around: Field, intake: Intake) -> None:
+        """The control loop of this configuration, in its thread, until it is stopped. Raises what it raises."""
+        self.config = config
+        sys.setswitchinterval(SWITCH_S)
+        cell, later = config.cell, asyncio.get_running_loop().call_soon_threadsafe
+        recorder = Recorder(
+            cell.outputs,
+            cell.record_ns,
+            record=lambda frames: later(intake.keep, frames),
+            audit=lambda frames: later(self._tell, frames),
+        )
+        self.hand = Hand(cell.outputs)
+        built = plant.build(config, self.clock, around)
+        self.roster = plant.roster(config, built)
+        self.loop = Loop(built, self.clock, recorder, self._utc_ns, None, (self.hand,), self._writes)
+        try:
+            await self.loop.run()
+        finally:
+            self._writes = self.loop.guard.saved()
+            self.loop = None
+            write_writes(self._writes_file, self._writes)
+
+    def stop(self, *, safe: bool) -> None:
+        if self.loop is not None:
+            self.loop.stop(safe=safe)
+
+    def mirror(self, frame: Frame) -> None:
+        if self.loop is not None:
+            self.loop.hand(frame)
+
+    def progressed(self) -> bool:
+        """Whether the loop has completed a cycle since this was last asked."""
+        before, self._ticks = self._ticks, self.loop.counts.ticks if self.loop is not None else 0
+        return self._ticks > before
+
+    async def keep(self) -> None:
+        """Commit what was decided, and now and then how often each output was written; until cancelled."""
+        saved_ns = self.clock.monotonic_ns()
+        while True:
+            await self.clock.sleep_until(self.clock.monotonic_ns() + AUDIT_NS)
+            await self.flush()
+            if self.loop is not None and self.clock.monotonic_ns() - saved_ns >= WRITES_EVERY_NS:
+                saved_ns = self.clock.monotonic_ns()
+                await asyncio.to_thread(write_writes, self._writes_file, self.loop.guard.saved())
+
+    async def flush(self) -> None:
+        frames, self._told = self._told, []
+        if frames:
+            try:
+                await self.audit(frames)
+            except BaseException:  # nothing is lost by a failed commit
+                self._told[:0] = frames
+                raise
+
+    def _tell(self, frames: Sequence[Frame]) -> None:
+        self._told.extend(frames)
+        if (beyond := len(self._told) - AUDIT_MAX) > 0:
+            del self._told[:beyond]
+            self.lost += beyond
+
+    def _utc_ns(self, monotonic_ns: int) -> int | None:
+        anchor = self.anchor()
+        return anchor.utc_ns(monotonic_ns) if anchor.error_ns <= UTC_ERROR_NS else None
+
+    # ---- what others are shown
+
+    def snapshot(self) -> Snapshot | None:
+        """The newest tick; None before the first and while no loop runs."""
+        loop = self.loop
+        turn = loop.newest if loop is not None else None
+        if loop is None or turn is None:
+            return None
+        view = turn.tick.view
+        return Snapshot(
+            roster=self.roster,
+            tick=turn.number,
+            now_ns=view.now_ns,
+            utc_ns=view.utc_ns,
+            mode=mode_of(turn),
+            decisions=turn.tick.decisions,
+            applied=[self._applied(turn, k) for k in range(len(turn.standing))],
+            twins=(),
+            late=loop.counts.late,
+            missed=loop.counts.missed,
+            central=self.central(),
+            holds=tuple(Hold(one.output, one.value, one.who, one.why, one.until_ns) for one in self.hand.active),
+            disabled=turn.disabled,
+        )
+
+    def _applied(self, turn: Turn, output: int) -> Applied:
+        written, at_ns = turn.written[output]
+        alarm = turn.alarms.get(self.roster.outputs[output], "")
+        shown, shown_ns = turn.shown[output]
+        outcome = written.outcome.value if at_ns else ""
+        return Applied(turn.standing[output].value, shown, shown_ns, outcome, alarm or written.why, turn.writes[output])
+
+    def gauges(self) -> dict[str, float]:
+        return {**(self.loop.gauges() if self.loop is not None else {}), "audit_lost_total": self.lost}
+
+
+def mode_of(turn: Turn) -> Mode:
+    authorities = {one.authority for one in turn.tick.decisions}
+    if authorities == {Authority.FAILSAFE}:
+        return Mode.FAILSAFE
+    return Mode.STARTING if authorities == {Authority.NOBODY} else Mode.RUNNING
+
+
+def read_writes(file: Path) -> Mapping[str, int]:
+    """How often each output was written; nothing where that was lost: then a new life is counted."""
+    try:
+        found = json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        log.error("%s cannot be read, the writes of each output are counted anew: %s", file, error)
+        return {}
+    good = found.items() if isinstance(found, dict) else ()
+    return {str(name): int(count) for name, count in good if isinstance(count, int | float) and math.isfinite(count)}
+
+
+def write_writes(file: Path, writes: Mapping[str, int]) -> None:
+    """Replace the file as a whole. A full disk is no reason to stop: it is tried again a minute later."""
+    fresh = file.with_suffix(".new")
+    try:
+        fresh.write_text(json.dumps(dict(writes)))
+        fresh.replace(file)
+    except OSError as error:
+        log.error("%s cannot be written: %s", file, error)
