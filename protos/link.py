@@ -3,6 +3,7 @@
 SERVER_NAME = "aggregator"  # the DNS name that gateways check, whatever the address they dial
 AGGREGATOR_URI = "urn:citytwin:aggregator"
 GATEWAY_PREFIX = "urn:citytwin:gateway:"
+ORDERS_URI = "urn:citytwin:orders"  # whoever may sign orders
 
 PROTOCOL = 1  # of the stream; in Hello and Welcome
 STATUS_MAX = 200  # gauges and facts in one status; more ends the stream

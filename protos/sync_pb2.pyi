@@ -190,7 +190,7 @@ class Status(_message.Message):
     def __init__(self, gauges: _Optional[_Mapping[str, float]] = ..., facts: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Order(_message.Message):
-    __slots__ = ("id", "gateway", "device", "point", "value", "issued_utc_ns", "not_after_utc_ns", "lifetime_ms", "fence", "issuer", "signature")
+    __slots__ = ("id", "gateway", "device", "point", "value", "issued_utc_ns", "not_after_utc_ns", "lifetime_ms", "fence", "issuer", "signature", "chain", "emergency", "why")
     ID_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
@@ -202,6 +202,9 @@ class Order(_message.Message):
     FENCE_FIELD_NUMBER: _ClassVar[int]
     ISSUER_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    EMERGENCY_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
     id: str
     gateway: str
     device: str
@@ -213,7 +216,10 @@ class Order(_message.Message):
     fence: int
     issuer: str
     signature: bytes
-    def __init__(self, id: _Optional[str] = ..., gateway: _Optional[str] = ..., device: _Optional[str] = ..., point: _Optional[str] = ..., value: _Optional[float] = ..., issued_utc_ns: _Optional[int] = ..., not_after_utc_ns: _Optional[int] = ..., lifetime_ms: _Optional[int] = ..., fence: _Optional[int] = ..., issuer: _Optional[str] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    chain: bytes
+    emergency: bool
+    why: str
+    def __init__(self, id: _Optional[str] = ..., gateway: _Optional[str] = ..., device: _Optional[str] = ..., point: _Optional[str] = ..., value: _Optional[float] = ..., issued_utc_ns: _Optional[int] = ..., not_after_utc_ns: _Optional[int] = ..., lifetime_ms: _Optional[int] = ..., fence: _Optional[int] = ..., issuer: _Optional[str] = ..., signature: _Optional[bytes] = ..., chain: _Optional[bytes] = ..., emergency: bool = ..., why: _Optional[str] = ...) -> None: ...
 
 class OrderReceipt(_message.Message):
     __slots__ = ("order_id", "outcome", "reason", "value", "monotonic_ns")
@@ -230,12 +236,22 @@ class OrderReceipt(_message.Message):
     def __init__(self, order_id: _Optional[str] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., value: _Optional[float] = ..., monotonic_ns: _Optional[int] = ...) -> None: ...
 
 class RevokeOrders(_message.Message):
-    __slots__ = ("fence", "reason")
+    __slots__ = ("fence", "reason", "gateway", "issued_utc_ns", "issuer", "signature", "chain")
     FENCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    GATEWAY_FIELD_NUMBER: _ClassVar[int]
+    ISSUED_UTC_NS_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
     fence: int
     reason: str
-    def __init__(self, fence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    gateway: str
+    issued_utc_ns: int
+    issuer: str
+    signature: bytes
+    chain: bytes
+    def __init__(self, fence: _Optional[int] = ..., reason: _Optional[str] = ..., gateway: _Optional[str] = ..., issued_utc_ns: _Optional[int] = ..., issuer: _Optional[str] = ..., signature: _Optional[bytes] = ..., chain: _Optional[bytes] = ...) -> None: ...
 
 class DesiredState(_message.Message):
     __slots__ = ("version", "kind", "digest", "manifest")

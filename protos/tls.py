@@ -30,6 +30,7 @@ from protos.link import DEAD_AFTER_MS as DEAD_AFTER_MS
 from protos.link import GATEWAY_PREFIX as GATEWAY_PREFIX
 from protos.link import HEARTBEAT_MS as HEARTBEAT_MS
 from protos.link import KEEPALIVE as KEEPALIVE
+from protos.link import ORDERS_URI as ORDERS_URI
 from protos.link import SERVER_NAME as SERVER_NAME
 
 GATEWAY_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # a DNS label's length; fits file names, topics and URIs unquoted
@@ -102,6 +103,35 @@ def check_client(chain: Sequence[x509.Certificate], root: x509.Certificate, at: 
     if (gateway := gateway_of(uris(chain[0]))) is None:
         raise NotTrusted(f"client certificate refused: it does not name one gateway as {GATEWAY_PREFIX}<id>")
     return gateway
+
+
+def check_signed(message: bytes, signature: bytes, chain_pem: bytes, root: x509.Certificate, at: datetime) -> None:
+    """Raise TlsError unless `message` is signed by a certificate that may sign orders: issued by an intermediate of
+    `root`, both valid at `at`, naming ORDERS_URI (path validation of RFC 5280, for a path of this one shape)."""
+    leaf, *issuers = load_chain(chain_pem)
+    try:
+        if len(issuers) != 1 or not is_authority(issuers[0]) or is_authority(leaf):
+            raise NotTrusted("signature refused: the chain is not a signer and its intermediate")
+        issuers[0].verify_directly_issued_by(root)
+        leaf.verify_directly_issued_by(issuers[0])
+        key = leaf.public_key()
+        if uris(leaf) != [ORDERS_URI] or not isinstance(key, ec.EllipticCurvePublicKey):
+            raise NotTrusted(f"signature refused: the signer is not named {ORDERS_URI}")
+        key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+    except (InvalidSignature, ValueError, TypeError) as error:
+        if isinstance(error, TlsError):
+            raise
+        raise NotTrusted(f"signature refused: {type(error).__name__} {error}") from error
+    if not all(one.not_valid_before_utc <= at <= one.not_valid_after_utc for one in (leaf, issuers[0])):
+        raise NotTrusted("signature refused: the signer's certificate is not valid at this time")
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether it may issue certificates."""
+    try:
+        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+    except x509.ExtensionNotFound:
+        return False
 
 
 def utc(wall_ns: int) -> datetime:
