@@ -16,9 +16,16 @@ from edge_agent.setpoint import Controller, Wiring
 CONTROLLERS: dict[str, str] = {
     "interlock": "edge_agent.control.interlock:Interlock",
     "rule": "edge_agent.control.rule:Rule",
+    "hysteresis": "edge_agent.control.hysteresis:Hysteresis",
     "pid": "edge_agent.control.pid:Pid",
     "schedule": "edge_agent.control.schedule:Schedule",
     "fixed": "edge_agent.control.fixed:Fixed",
+    "level": "edge_agent.control.level:Level",
+    "volt_var": "edge_agent.control.volt_var:VoltVar",
+    "battery": "edge_agent.control.battery:Battery",
+    "ev": "edge_agent.control.ev:Ev",
+    "ventilation": "edge_agent.control.ventilation:Ventilation",
+    "lighting": "edge_agent.control.lighting:Lighting",
 }
 
 

@@ -151,7 +151,8 @@ class Wired:
 
     def senses(self, prefix: str) -> dict[str, Sense]:
         """Inputs of a starred role by what follows `prefix`, in the file's order."""
-        return {role.removeprefix(prefix): Sense(port) for role, port in self.inputs.items() if role.startswith(prefix)}
+        mine = [role for role in self.inputs if matching(role, self._kind.INPUTS) == f"{prefix}*"]
+        return {role.removeprefix(prefix): Sense(self.inputs[role]) for role in mine}
 
     def slot(self, role: str) -> Slot:
         return self.outputs[role]
@@ -165,6 +166,9 @@ class Wired:
     def number(self, name: str) -> float:
         value = self._values[name]
         return float(value) if isinstance(value, int | float) else math.nan
+
+    def or_else(self, name: str, instead: float) -> float:
+        return self.number(name) if self.has(name) else instead
 
     def whole(self, name: str) -> int:
         value = self._values[name]
