@@ -51,13 +51,14 @@ class Witness:
         self.stage, self.output = stage, stage.output
         self.value = stage.device.value
         self.on = self.value >= self.output.off_below
-        self.changed_ns = stage.now_ns
-        self.now_ns = self.before_ns = stage.now_ns
+        self.changed_ns: int | None = None
+        self.now_ns = self.before_ns = 0
         self.moved_before = False  # the first step is a period's
         self.wished_ns: int | None = None
 
     def breaches(self, decision: Decision, row: Row) -> Iterator[str]:
         self.before_ns, self.now_ns = self.now_ns, max(self.now_ns, self.stage.now_ns)
+        self.changed_ns = self.now_ns if self.changed_ns is None else self.changed_ns
         if self.valid(decision, row):
             self.wished_ns = self.now_ns
         safe = decision.value == self.output.safe and decision.authority is Authority.FAILSAFE
@@ -81,7 +82,7 @@ class Witness:
         on = value >= output.off_below
         if on != self.on:
             least_ns = output.min_on_ns if self.on else output.min_off_ns
-            if not jumps and self.now_ns - self.changed_ns < least_ns:
+            if not jumps and self.now_ns - (self.changed_ns or 0) < least_ns:
                 yield "minimum times"
             self.on, self.changed_ns = on, self.now_ns
         self.value = value

@@ -98,7 +98,7 @@ class Stage:
         self.guard = guard([output], PERIOD_NS, writes)
         self.polled = polled
         self.rogue: float | None = None  # a decision that comes past the arbiter, in the next tick
-        self.now_ns = S
+        self.now_ns = 1000 * S
 
     def tick(self, wishes: Mapping[str, float | Span] | None = None, after_ns: int = PERIOD_NS) -> Decision:
         """One tick, `after_ns` later: read, wish, decide, judge, write, be answered."""
