@@ -5,14 +5,17 @@ reference once and so see one tick whole. Times are monotonic ns of this boot; `
 known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from edge_agent.cell import Cell
 from edge_agent.image import Codes, Floats
+from edge_agent.profile import Device
 from edge_agent.setpoint import Decision
 from protos.clock import NS
+from protos.vocabulary import internal_unit
 
 ESTIMATE_TICKS = 3  # an estimate that is not renewed in so many periods is not to be used any more,
 ESTIMATE_NS = NS  # but not before a second has passed: those who read are slower than a fast loop
@@ -44,6 +47,18 @@ class Roster:
     units: tuple[str, ...] = ()  # internal unit of each output
     twins: tuple[TwinNames, ...] = ()
     period_ns: int = 100_000_000
+
+    @classmethod
+    def of(cls, cell: Cell, devices: Iterable[Device], twins: Iterable[TwinNames] = ()) -> "Roster":
+        """Of a configuration whose points were checked; `twins` say what their bundles estimate."""
+        units = {f"{d.name}/{p.name}": internal_unit(p.quantity) for d in devices for p in d.profile.points}
+        return cls(
+            outputs=tuple(output.name for output in cell.outputs),
+            points=tuple(output.point for output in cell.outputs),
+            units=tuple(units[output.point] for output in cell.outputs),
+            twins=tuple(twins),
+            period_ns=cell.period_ns,
+        )
 
 
 @dataclass(frozen=True, slots=True)
