@@ -44,6 +44,7 @@ KNOWS_ALL = (
 )
 ALSO = {  # file or folder → further parts it may import
     "edge_agent/cli.py": {"edge_agent.verbs"},
+    "edge_agent/rollout/proof.py": {"edge_agent.twin"},  # the child that loads a model before anyone else does
     "aggregator/cli.py": {"aggregator.verbs"},
 }
 
@@ -53,6 +54,7 @@ HOME = {  # third-party package → the only files or folders that may import it
     "paho": {"edge_agent/sources/mqtt", "edge_agent/verbs/simulate"},
     "apsw": {"edge_agent/buffer", "aggregator/stores"},
     "cryptography": {"edge_agent/sync", "aggregator/security", "protos/tls.py", "protos/bundle.py"},
+    "flatbuffers": {"aggregator/learning"},
     "grpc": {"edge_agent/sync", "edge_agent/local", "aggregator/ingest", "aggregator/security"},
     "pyarrow": {"edge_agent/verbs/buffer", "aggregator/verbs/export"},
     "pymodbus": {"edge_agent/verbs/simulate", "edge_agent/local"},

@@ -1,0 +1,1 @@
+"""Models for gateways: from what was learned to a signed bundle."""
