@@ -6,6 +6,7 @@ receive time. Frames are cleaned, written into the `Image` and buffered; nothing
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ Times = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint8]
 
 UNCERTAIN_LAST = code(Quality.BAD) - 1  # the largest code that is not BAD
+NO_VALUES: Floats = np.zeros(0)
 NEVER = code(Quality.BAD, Reason.NO_ANSWER)  # the code of a point that has not been read since the start
 TRUSTED = (code(Quality.GOOD), code(Quality.UNCERTAIN, Reason.ESTIMATED), code(Quality.UNCERTAIN, Reason.CLOCK))
 
@@ -34,22 +36,83 @@ class Layout:
         return slice(self.start, self.start + len(self.points))
 
 
-@dataclass(eq=False, slots=True)
+class Decoding(Protocol):
+    """Makes values of what a device answered. Many answers cost hardly more than one, so frames may wait for others."""
+
+    def decode_all(self, payloads: Sequence[bytes], /) -> tuple[Floats, Codes | None]:
+        """Values (T, P) and codes (T, P) of T payloads; None when all are GOOD."""
+
+
 class Frame:
     """One reading of a layout: values in internal units, a code per value, one receive time.
 
     `values` float64 (P,), `codes` uint8 (P,) or None when all are GOOD, times monotonic ns of this boot.
     `texts` are (point, string) pairs for string points, which are not in the layout.
     `committed` is called on the event loop once the frame is durable (an MQTT source acknowledges there).
+    `values` may be given as an answer still to be decoded: done for many frames at once by `open_all`, else by the
+    first look at `values` or `codes`, so that nobody needs to know.
     """
 
-    layout: Layout
-    receive_ns: int
-    source_ns: int
-    values: Floats
-    codes: Codes | None = None
-    texts: Sequence[tuple[str, str]] = ()
-    committed: Callable[[], None] | None = None
+    __slots__ = ("_answer", "_codes", "_values", "committed", "layout", "receive_ns", "source_ns", "texts")
+
+    def __init__(
+        self,
+        layout: Layout,
+        receive_ns: int,
+        source_ns: int,
+        values: "Floats | tuple[bytes, Decoding]",
+        codes: Codes | None = None,
+        texts: Sequence[tuple[str, str]] = (),
+        committed: Callable[[], None] | None = None,
+    ) -> None:
+        self.layout = layout
+        self.receive_ns = receive_ns
+        self.source_ns = source_ns
+        self._answer = values if isinstance(values, tuple) else None
+        self._values = NO_VALUES if isinstance(values, tuple) else values
+        self._codes = codes
+        self.texts = texts
+        self.committed = committed
+
+    @property
+    def values(self) -> Floats:
+        if self._answer is not None:
+            open_all((self,))
+        return self._values
+
+    @property
+    def codes(self) -> Codes | None:
+        if self._answer is not None:
+            open_all((self,))
+        return self._codes
+
+    @codes.setter
+    def codes(self, codes: Codes | None) -> None:
+        if self._answer is not None:
+            open_all((self,))
+        self._codes = codes
+
+    @property
+    def answer(self) -> tuple[bytes, Decoding] | None:
+        """What the device answered and who decodes it, until that is done."""
+        return self._answer
+
+    def open(self, values: Floats, codes: Codes | None) -> None:
+        """Take what its answer was decoded to."""
+        self._values, self._codes, self._answer = values, codes, None
+
+
+def open_all(frames: Sequence[Frame]) -> None:
+    """Decode what still waits for it, answers of one form together."""
+    waiting: dict[Decoding, list[tuple[Frame, bytes]]] = {}
+    for frame in frames:
+        if frame.answer is not None:
+            payload, decoding = frame.answer
+            waiting.setdefault(decoding, []).append((frame, payload))
+    for decoding, some in waiting.items():
+        values, codes = decoding.decode_all([payload for _, payload in some])
+        for row, (frame, _) in enumerate(some):
+            frame.open(values[row], codes[row] if codes is not None and codes[row].any() else None)
 
 
 def historical(codes: Codes) -> bool:

@@ -1,14 +1,15 @@
 """From frames to durable batches: gather what the sources emit, clean it, put it into the image, commit it.
 
-Frames that arrive within one tick are cleaned in one vectorised call: the busier the gateway, the cheaper a reading.
-One commit is in flight at a time; what arrives meanwhile waits for the next, up to a limit that is never exceeded.
+Frames that arrive within one tick are decoded together and cleaned in one vectorised call: the busier the gateway, the
+cheaper a reading. One commit is in flight at a time; what arrives meanwhile waits for the next, up to a limit that is
+never exceeded.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from edge_agent.image import Frame, Image, Layout
+from edge_agent.image import Frame, Image, Layout, open_all
 from protos.clock import NS, Clock
 
 MS = NS // 1000
@@ -62,6 +63,7 @@ class Intake:
         if not frames:
             return
         now = self.clock.monotonic_ns()
+        open_all(frames)
         self.clean(frames, now)
         newest: dict[Layout, Frame] = {}  # good frames that a later one of the tick replaces are never seen
         for frame in frames:

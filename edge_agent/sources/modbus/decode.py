@@ -1,7 +1,7 @@
 """From the data of all blocks of a job to values in internal units, in bulk.
 
-What is done to each value is worked out once, as index and coefficient arrays; a cycle then costs a handful of numpy
-calls whatever the number of points.
+What is done to each value is worked out once, as index and coefficient arrays; some cycles then cost a handful of
+numpy calls whatever their number and that of the points. Arrays are (T, P): a row for each answer.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,9 @@ from protos.quality import Quality, Reason, code
 from protos.units import Linear, fold
 
 Codes = npt.NDArray[np.uint8]
-Check = tuple[Indices, Callable[[Floats], npt.NDArray[np.bool_]], int]  # points, which of them fail, their code
+Mask = npt.NDArray[np.bool_]
+Check = tuple[Indices, Callable[[Floats], Mask], int]  # points, which of their values fail, their code
+Fault = tuple[Indices | slice, Mask, int]  # points, which of their values failed, their code
 
 INVALID = code(Quality.BAD, Reason.INVALID)
 EXCEPTION = code(Quality.BAD, Reason.EXCEPTION)
@@ -53,12 +55,12 @@ def padded(rows: Sequence[Sequence[float]]) -> Floats:
     return out
 
 
-def among(rows: Floats) -> Callable[[Floats], npt.NDArray[np.bool_]]:
-    return lambda raw: (raw[:, None] == rows).any(1)
+def among(rows: Floats) -> Callable[[Floats], Mask]:
+    return lambda raw: (raw[..., None] == rows).any(-1)
 
 
-def not_among(rows: Floats) -> Callable[[Floats], npt.NDArray[np.bool_]]:
-    return lambda raw: ~(raw[:, None] == rows).any(1)
+def not_among(rows: Floats) -> Callable[[Floats], Mask]:
+    return lambda raw: ~(raw[..., None] == rows).any(-1)
 
 
 def indices(numbers: Sequence[int]) -> Indices:
@@ -111,11 +113,19 @@ class Decoder:
 
         `payload` is the joined data of all blocks; zeros stand for those `missing`, given with their code.
         """
-        raw = np.zeros(self.count)
-        source = np.frombuffer(payload, np.uint8)
+        values, codes = self.decode_all((payload,), missing)
+        return values[0], None if codes is None else codes[0]
+
+    def decode_all(
+        self, payloads: Sequence[bytes], missing: Sequence[tuple[Block, int]] = ()
+    ) -> tuple[Floats, Codes | None]:
+        """As `decode`, of T payloads at once: values (T, shown), and codes (T, shown) or None when all are GOOD."""
+        rows = len(payloads)
+        raw = np.zeros((rows, self.count))
+        source = np.frombuffer(b"".join(payloads), np.uint8).reshape(rows, -1)
         for gather in self._gathers:
             gather.into(raw, source)
-        faults: list[tuple[Indices, int]] = []
+        faults: list[Fault] = []
         if self._linear:  # nothing can be invalid: half the work of the general way
             self._to_units(raw)
         else:
@@ -123,11 +133,11 @@ class Decoder:
                 faults = self._work_out(raw)
         if faults or missing or self._partial:
             return self._coded(raw, faults, missing)
-        return raw[: self.shown] if self.shown < self.count else raw, None
+        return raw[:, : self.shown], None
 
-    def _work_out(self, raw: Floats) -> list[tuple[Indices, int]]:
+    def _work_out(self, raw: Floats) -> list[Fault]:
         """Raw values to internal units, in place; returns the faults found."""
-        faults: list[tuple[Indices, int]] = []
+        faults: list[Fault] = []
         self._note(self._before, raw, faults)
         for gather in self._masked:
             gather.mask(raw)
@@ -136,7 +146,7 @@ class Decoder:
             self._apply_exponents(raw, faults)
         self._to_units(raw)
         if self._doubtful and not np.isfinite(raw).all():
-            faults.append((np.flatnonzero(~np.isfinite(raw)), INVALID))
+            faults.append((slice(None), ~np.isfinite(raw), INVALID))
         return faults
 
     def _to_units(self, raw: Floats) -> None:
@@ -145,39 +155,39 @@ class Decoder:
         if self._moved:
             raw += self._offset
 
-    def _note(self, checks: Sequence[Check], raw: Floats, faults: list[tuple[Indices, int]]) -> None:
+    def _note(self, checks: Sequence[Check], raw: Floats, faults: list[Fault]) -> None:
         for points, failing, found in checks:
-            if (failed := failing(raw[points])).any():
-                faults.append((points[failed], found))
+            if (failed := failing(raw[:, points])).any():
+                faults.append((points, failed, found))
 
-    def _apply_exponents(self, raw: Floats, faults: list[tuple[Indices, int]]) -> None:
+    def _apply_exponents(self, raw: Floats, faults: Sequence[Fault]) -> None:
         """value × 10^exponent; without a usable exponent there is no value."""
-        exponents = raw[self._exponents]
-        unusable = ~(np.abs(exponents) <= EXPONENT_MAX)
-        for points, found in list(faults):
+        exponents = raw[:, self._exponents]
+        invalid = np.zeros(raw.shape, np.bool_)
+        for points, failed, found in faults:
             if found == INVALID:
-                unusable |= (self._exponents[:, None] == points).any(axis=1)  # np.isin may load numpy.ma, 7 MiB
-        raw[self._dependent] *= 10.0 ** np.where(unusable, np.nan, exponents)
+                invalid[:, points] |= failed
+        unusable = invalid[:, self._exponents] | ~(np.abs(exponents) <= EXPONENT_MAX)
+        raw[:, self._dependent] *= 10.0 ** np.where(unusable, np.nan, exponents)
 
     def _coded(
-        self, raw: Floats, faults: Sequence[tuple[Indices, int]], missing: Sequence[tuple[Block, int]]
+        self, raw: Floats, faults: Sequence[Fault], missing: Sequence[tuple[Block, int]]
     ) -> tuple[Floats, Codes]:
         """The worst fault of each value; BAD values are NaN."""
-        codes = np.zeros(self.count, np.uint8)
-        known = [(self._refused, EXCEPTION), *((indices(block.points), found) for block, found in missing)]
-        for points, found in (*faults, *known):
-            weaker = codes[points] >> 6 < found >> 6
-            codes[points[weaker]] = found
-        for points, found in known:
-            codes[points] = found
+        codes = np.zeros(raw.shape, np.uint8)
+        for points, failed, found in faults:
+            now = codes[:, points]
+            codes[:, points] = np.where(failed & (now >> 6 < found >> 6), np.uint8(found), now)
+        lost = np.zeros(self.count, np.uint8)  # what was not read, in all rows alike
+        lost[self._refused] = EXCEPTION
+        for block, found in missing:
+            lost[indices(block.points)] = found
         if self._dependent.size:  # a value whose exponent was not read was not read
-            lost = np.zeros(self.count, np.uint8)
-            for points, found in known:
-                lost[points] = found
             borrowed = lost[self._exponents]
-            codes[self._dependent] = np.where(borrowed > 0, borrowed, codes[self._dependent])
+            lost[self._dependent] = np.where(borrowed > 0, borrowed, lost[self._dependent])
+        codes = np.where(lost > 0, lost, codes)
         raw[codes >> 6 == Quality.BAD] = np.nan
-        return raw[: self.shown], codes[: self.shown]
+        return raw[:, : self.shown], codes[:, : self.shown]
 
 
 def texts(specs: Sequence[PointSpec], blocks: Sequence[Block], payload: bytes) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,7 @@
-"""Where in the payload of a job each raw value is: byte indices worked out once, one numpy gather per type."""
+"""Where in the payload of a job each raw value is: byte indices worked out once, one numpy gather per type.
+
+Payloads are the rows of an array (T, bytes), raw values those of an array (T, P).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,26 +49,26 @@ class Gather:
 
     def _take(self, raw: Floats, payload: Bytes) -> None:
         if self.run is not None and self.dtype is not None:
-            raw[self.to] = payload[self.run].view(self.dtype)
+            raw[:, self.to] = payload[:, self.run].view(self.dtype)
             return
-        taken = payload[self.index]
+        taken = payload.take(self.index, axis=1)
         if self.dtype is not None:
             words = taken.view(self.dtype)
-            raw[self.to] = decimal(words) if self.digits else words
+            raw[:, self.to] = decimal(words) if self.digits else words
         else:
-            raw[self.to] = taken >> self.bits & 1
+            raw[:, self.to] = taken >> self.bits & 1
 
     def mask(self, raw: Floats) -> None:
         """Reduce words to their masked bits; after the invalid markers, which mean the whole word, were looked for."""
         if self.masks is not None:
-            words = raw[self.to].astype(np.uint32)
-            raw[self.to] = np.where(self.masks == 0, words, (words & self.masks) >> self.shifts)
+            words = raw[:, self.to].astype(np.uint32)
+            raw[:, self.to] = np.where(self.masks == 0, words, (words & self.masks) >> self.shifts)
 
 
 def decimal(words: npt.NDArray[Any]) -> Floats:
     """Packed decimal digits as numbers; NaN where a digit is none."""
-    digits = words.astype(np.uint32)[:, None] >> DIGITS & 0xF
-    return np.where((digits > 9).any(1), np.nan, digits @ WEIGHTS)
+    digits = words.astype(np.uint32)[..., None] >> DIGITS & 0xF
+    return np.where((digits > 9).any(-1), np.nan, digits @ WEIGHTS)
 
 
 def together(places: Sequence[int]) -> slice | Indices:

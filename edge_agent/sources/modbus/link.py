@@ -56,7 +56,7 @@ class Link(ABC):
         self._waiting: asyncio.Future[bytes] | None = None
         self._request: Request | None = None
         self._stream = b""
-        self._last_ns = 0  # when the line was last used
+        self.last_ns = 0  # when the line was last used: an answer came, or was given up
         self._silent = 0  # timeouts in a row
         self._refused = 0  # failed connections in a row
         self._retry_ns = 0
@@ -110,6 +110,7 @@ class Link(ABC):
 
     def _answer(self, pdu: bytes) -> None:
         """The answer that is waited for has come."""
+        self.last_ns = self.clock.monotonic_ns()
         self._silent = 0
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(pdu)
@@ -164,7 +165,7 @@ class Link(ABC):
 
     async def _ready(self, request: Request, timeout_ns: int, pause_ns: int) -> None:
         """Wait until the line may be used for this request. Raises NoAnswer kinds when it may not."""
-        if pause_ns and (until := self._last_ns + pause_ns) > self.clock.monotonic_ns():
+        if pause_ns and (until := self.last_ns + pause_ns) > self.clock.monotonic_ns():
             await self.clock.sleep_until(until)
 
     def blocked_until(self, request: Request) -> int:
@@ -176,6 +177,7 @@ class Link(ABC):
 
     def _ended(self, request: Request, timeout_ns: int, answered: bool) -> None:
         """The request was answered, or is given up."""
-        self._last_ns = self.clock.monotonic_ns()
+        if not answered:
+            self.last_ns = self.clock.monotonic_ns()
         if self._silent >= SILENT_MAX:
             self.drop()

@@ -64,9 +64,8 @@ class Poller:
             if data is None:
                 missing.append((block, EXCEPTION))
             parts.append(data or bytes(block.request.data))
-            now = self.clock.monotonic_ns()
-            breaker.answered(now - begun)
-            begun = now
+            breaker.answered(self.link.last_ns - begun)
+            begun = self.link.last_ns
         if blocks is job.blocks:  # else a refused block was split: the next cycle reads the new ones
             self._tell(job, blocks, parts, missing, said=job.silent and not probing)
 
@@ -139,10 +138,12 @@ class Poller:
         job.silent = nothing
         parts += [bytes(one.request.data) for one in blocks[len(parts) :]]
         payload = parts[0] if len(parts) == 1 else b"".join(parts)
-        values, codes = job.decoder.decode(payload, missing)
         now = self.clock.monotonic_ns()
-        news = self._news(job, payload, now) if job.strings and not missing else ()
-        self.emit(Frame(job.layout, now, now, values, codes, news))
+        if missing:
+            self.emit(Frame(job.layout, now, now, *job.decoder.decode(payload, missing)))
+            return
+        news = self._news(job, payload, now) if job.strings else ()
+        self.emit(Frame(job.layout, now, now, (payload, job.decoder), None, news))
 
     def _news(self, job: Job, payload: bytes, now: int) -> list[tuple[str, str]]:
         """Strings that changed, or were not told for long."""

@@ -120,7 +120,7 @@ class RtuLink(Link):
         super()._ended(request, timeout_ns, answered)
         self._faulty = not answered
         if not answered and request.pdu[0] in READS:
-            self.ghosts.unanswered(request.shape, timeout_ns, self._last_ns)
+            self.ghosts.unanswered(request.shape, timeout_ns, self.last_ns)
 
     def drop(self) -> None:
         if self._settling is not None:

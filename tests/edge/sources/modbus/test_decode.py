@@ -231,3 +231,27 @@ def test_signalling_nan_is_no_value_and_no_warning(order: str) -> None:
     values, codes = decoded(point("a", 0, "f32", order=order), data=at(0, words))
     assert math.isnan(values[0])
     assert codes == [INVALID]
+
+
+def test_answers_decoded_together_are_those_decoded_alone() -> None:
+    """Rows with and without markers, unnamed states, masks, exponents out of range, in one call."""
+    specs = [
+        point("a", 0, "i16", scale_from="sf", invalid=(0x8000,)),
+        point("sf", 1, "i16", invalid=(0x8000,)),
+        point("flags", 2, "bits16", mask=0x0F00),
+        point("state", 3, "u16", enumeration={1: "on", 2: "off"}),
+        point("f", 4, "f32"),
+        point("digits", 6, "bcd32", order="CDAB"),
+        point("wide", 8, "u64"),
+    ]
+    blocks = coalesce(1, [(k, register(spec)) for k, spec in enumerate(specs)], WIDE)
+    decoder = Decoder(specs, len(specs), blocks)
+    chance = np.random.default_rng(5)
+    payloads = [chance.choice([0, 0, 1, 2, 0x80, 0x7F, 0xFF], 24).astype(np.uint8).tobytes() for _ in range(300)]
+    values, codes = decoder.decode_all(payloads)
+    assert codes is not None
+    for row, payload in enumerate(payloads):
+        alone, why = decoder.decode(payload)
+        assert values[row].tobytes() == alone.tobytes()
+        assert codes[row].tolist() == ([0] * len(specs) if why is None else why.tolist())
+    assert {INVALID, UNNAMED, IMPRECISE, 0} <= set(codes.ravel().tolist())
