@@ -1,0 +1,154 @@
+"""Queues and arrivals of each lane from its own detectors: what waits, what comes, how fast it leaves.
+
+Vehicles between the advance loop and the stop line are either on their way (they passed the loop less than the free
+travel time ago) or wait; a vertical queue at the stop line, as in COP (Sen and Head, Transportation Science 31, 1997).
+Beyond the loop, arrivals come at the rate of the last minutes. The discharge of a lane in a stage starts at the
+site's saturation flow and follows what is seen while a queue is served, so that a left turn that waits for gaps, or a
+lane that somebody blocks, is known by what it did.
+
+What is missing is replaced, in this order: the count of the zone by arrivals less departures, reset when the stop
+line is seen free; an advance loop by the rate of departures; a lane of which neither is known by a queue that grows at
+its last rate in red and shrinks in green (`Queues.sighted` says which lanes are really seen).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_agent.control.traffic.junction import Junction
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+RATE_TAU_S = 180.0  # memory of arrivals: a platoon does not change the rate, a peak hour does
+DISCHARGE_TAU_S = 60.0  # memory of discharge, in seconds of served queue
+USUAL_VEH_S = 0.06  # before anything was counted: 216 vehicles an hour and lane
+DISCHARGE_LOW, DISCHARGE_HIGH = 0.05, 0.65  # veh/s and lane: what no discharge is below or above
+STARTUP_S = 2.0  # after the change to green nothing is learned: it is start-up
+BLOCKED_S = 4.0  # green, somebody stands at the line, and nobody leaves for so long: blocked
+SPILL_S = 3.0  # a loop that is covered for so long lies under the queue
+FREE_S = 4.0  # a stop line free for so long in green has no queue behind it
+GAP_MAX_S = 30.0  # between two observations; after more the counters begin anew
+COUNTER_JUMP = 50.0  # vehicles in one step: a counter that was reset, not a platoon
+
+
+class Detections(NamedTuple):
+    """What the detectors of all lanes say, arrays (lanes,); NaN where it is not known."""
+
+    arrived: Floats  # passages of the advance loop since the counter began
+    departed: Floats  # of the stop line
+    between: Floats  # vehicles between the two
+    covered: Floats  # 1 while the advance loop is covered
+    standing: Floats  # 1 while the loop at the stop line is covered
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Traffic:
+    """What the search starts from. `arrivals` (seconds, lanes) reach the stop line in that second from now."""
+
+    queue: Floats
+    arrivals: Floats
+    discharge: Floats  # (stages, lanes) veh/s; 0 where the stage does not serve the lane
+    waited_s: Floats  # how long somebody has waited at a red light
+
+
+class Queues:
+    """Takes one observation after the other; `traffic` is what is believed now."""
+
+    def __init__(self, junction: Junction) -> None:
+        count, stages = len(junction.lanes), junction.stages
+        self.travel_s = np.array([lane.travel_s for lane in junction.lanes])
+        saturation = np.array([lane.saturation_veh_s for lane in junction.lanes])
+        share = [[s.serves[x.name].value if x.name in s.serves else 0.0 for x in junction.lanes] for s in stages]
+        self.discharge = np.array(share) * saturation
+        self.serves: Flags = self.discharge > 0
+        self.rate = np.full(count, USUAL_VEH_S)
+        self.between = np.zeros(count)
+        self.waited_s = np.zeros(count)
+        self.sighted: Flags = np.zeros(count, np.bool_)
+        self._coming: list[list[float]] = [[] for _ in junction.lanes]  # when each reaches the stop line, s
+        self._beyond = np.zeros(count)  # queued upstream of a covered advance loop
+        self._covered_s = np.zeros(count)
+        self._idle_s = np.zeros(count)  # green, somebody at the line, nobody leaves
+        self._free_s = np.zeros(count)
+        self._counters: tuple[Floats, Floats] | None = None
+        self._now_s = 0.0
+
+    @property
+    def queue(self) -> Floats:
+        """Vehicles that wait, or roll in a queue that dissolves."""
+        return np.maximum(self.between - [len(one) for one in self._coming], 0.0) + self._beyond
+
+    def observe(self, now_s: float, seen: Detections, stage: int | None, age_s: float) -> None:
+        """Take one reading. `stage` is the place of the stage that has green, None while the cabinet clears."""
+        step_s = now_s - self._now_s
+        self._now_s = now_s
+        arrived, departed = self._counted(seen)
+        if not 0 < step_s <= GAP_MAX_S:
+            step_s, arrived, departed = 0.0, np.zeros_like(arrived), np.zeros_like(departed)
+        green = self.serves[stage] if stage is not None else np.zeros_like(self.sighted)
+        self._locate(now_s, step_s, seen, arrived, departed, green)
+        self._judge(step_s, seen, departed, green)
+        self.rate += (np.nan_to_num(departed) - np.where(np.isnan(departed), 0.0, self.rate) * step_s) / RATE_TAU_S
+        if stage is not None and age_s > STARTUP_S:
+            self._learn(step_s, departed, stage)
+
+    def traffic(self, horizon_s: int, stage: int | None) -> Traffic:
+        """What is known now, for a search from `stage`."""
+        arrivals = np.zeros((horizon_s, len(self.rate)))
+        for lane, coming in enumerate(self._coming):
+            for second in coming:
+                arrivals[min(horizon_s - 1, int(second - self._now_s)), lane] += 1
+            arrivals[int(self.travel_s[lane]) :, lane] += self.rate[lane]
+        discharge = self.discharge.copy()
+        if stage is not None:
+            blocked = self.serves[stage] & (self._idle_s >= BLOCKED_S)
+            discharge[stage, blocked] = DISCHARGE_LOW
+        return Traffic(self.queue, arrivals, discharge, self.waited_s.copy())
+
+    def _counted(self, seen: Detections) -> tuple[Floats, Floats]:
+        """Arrivals and departures since the observation before; NaN where a counter is not known."""
+        before = self._counters or (seen.arrived, seen.departed)
+        steps = []
+        for now, then in zip((seen.arrived, seen.departed), before, strict=True):
+            step = now - then
+            steps.append(np.where((step < 0) | (step > COUNTER_JUMP), 0.0, step))
+        known = [
+            np.where(np.isnan(now), then, now) for now, then in zip((seen.arrived, seen.departed), before, strict=True)
+        ]
+        self._counters = known[0], known[1]
+        return steps[0], steps[1]
+
+    def _locate(
+        self, now_s: float, step_s: float, seen: Detections, arrived: Floats, departed: Floats, green: Flags
+    ) -> None:
+        """Who is between the loops, who of them is on the way, and who stands beyond."""
+        by_count = ~np.isnan(arrived) & ~np.isnan(departed)
+        self.sighted = ~np.isnan(seen.between) | by_count
+        counted = self.between + arrived - departed
+        blind = self.between + self.rate * step_s - green * self.discharge.max(axis=0) * step_s
+        self.between = np.maximum(np.where(np.isnan(seen.between), np.where(by_count, counted, blind), seen.between), 0)
+        self._free_s = np.where((seen.standing == 0) & green, self._free_s + step_s, 0.0)
+        self.between[np.isnan(seen.between) & (self._free_s >= FREE_S)] = 0.0
+        for lane, coming in enumerate(self._coming):
+            new = 0 if np.isnan(arrived[lane]) else int(arrived[lane])
+            coming += [now_s + self.travel_s[lane]] * new
+            later = [second for second in coming if second > now_s]
+            coming[:] = later[max(0, len(later) - round(self.between[lane])) :]
+        self._covered_s = np.where(seen.covered == 1, self._covered_s + step_s, 0.0)
+        self._beyond = np.where(self._covered_s >= SPILL_S, self._beyond + self.rate * step_s, 0.0)
+
+    def _judge(self, step_s: float, seen: Detections, departed: Floats, green: Flags) -> None:
+        """Who is blocked though green, and who has waited how long at a red light."""
+        stuck = green & (seen.standing == 1) & (departed == 0)
+        self._idle_s = np.where(stuck, self._idle_s + step_s, np.where(departed > 0, 0.0, self._idle_s))
+        waiting = ~green & ((self.queue >= 1) | (seen.standing == 1))
+        self.waited_s = np.where(waiting, self.waited_s + step_s, np.where(green & (departed > 0), 0.0, self.waited_s))
+
+    def _learn(self, step_s: float, departed: Floats, stage: int) -> None:
+        served = self.serves[stage] & ~np.isnan(departed) & (self.queue + np.nan_to_num(departed) >= 1)
+        rate = self.discharge[stage]
+        moved = rate + (np.nan_to_num(departed) - rate * step_s) / DISCHARGE_TAU_S
+        self.discharge[stage] = np.where(served, np.clip(moved, DISCHARGE_LOW, DISCHARGE_HIGH), rate)
