@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
-from edge_agent import hardware, systemd
+from edge_agent import hardware, plant, systemd
 from edge_agent.buffer import Buffer
 from edge_agent.config import ConfigError, Gateway, load
 from edge_agent.field import Field, build, catalogue
@@ -58,10 +58,11 @@ class Agent:
     async def run(self) -> None:
         """Run until `stop`; then stop the sources, commit what waits, close the buffer.
 
-        Raises ValueError for a configuration that its own parts refuse, and BufferFault when the state directory
+        Raises ValueError and ConfigError for what its own parts refuse, and BufferFault when the state directory
         cannot be used; without an identity it polls and keeps, and says what to do.
         """
         self.field = build(self.config, self.clock)
+        plant.build(self.config, self.clock, self.field)  # what it would refuse is told now; each loop builds its own
         self.config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         async with AsyncExitStack() as stack:
             self.buffer = await Buffer.open(self.config.state_dir, self.config.id, self.clock, self.config.buffer)
@@ -145,6 +146,7 @@ class Agent:
         try:
             new = await asyncio.to_thread(load, self.config.file)
             field = build(new, self.clock)
+            plant.build(new, self.clock, field)
         except (ConfigError, ValueError) as error:
             log.error("reload refused, the old configuration stays:\n%s", error)
             return False

@@ -86,6 +86,7 @@ class Loop:
         self._handed: deque[Frame] = deque()
         self._expected: set[Layout] = set()
         self._misses: dict[Layout, int] = dict.fromkeys(plant.awaited, 0)
+        self._came_ns: dict[Layout, int] = {}
         self._places = [self._place(output.point) for output in cell.outputs]
         self._main: asyncio.AbstractEventLoop
         self._own: asyncio.AbstractEventLoop | None = None
@@ -198,6 +199,7 @@ class Loop:
         layout = frame.layout
         if layout in self._misses:
             self._misses[layout] = 0
+            self._came_ns[layout] = frame.receive_ns
             self._expected.discard(layout)
             if not self._expected:
                 self._answered.set()
@@ -207,9 +209,10 @@ class Loop:
         period, clock = self.plant.cell.period_ns, self.clock
         due = (clock.monotonic_ns() // period + 1) * period
         while True:
-            self._expected = {layout for layout, misses in self._misses.items() if misses < SILENT_AFTER}
-            self._answered.clear()
             await clock.sleep_until(due)
+            self._answered.clear()
+            heard = self._misses.items()
+            self._expected = {one for one, misses in heard if misses < SILENT_AFTER and self._came_ns.get(one, 0) < due}
             if self._expected:
                 await self._answers(due + int(period * WAIT_SHARE))
             self._tick()

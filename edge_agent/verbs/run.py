@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     open_journal(config.state_dir, args.log_level)
     try:
         asyncio.run(serve(config, FastClock(args.speed) if args.speed != 1 else SystemClock()))
-    except (OSError, ValueError) as error:
+    except (ConfigError, OSError, ValueError) as error:
         logging.getLogger("edge_agent").error("cannot start: %s", error)
         return 1
     return 0
