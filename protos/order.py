@@ -52,3 +52,8 @@ def integer(value: int) -> bytes:
     if not -(2**63) <= value < 2**63:
         raise ValueError(f"{value} does not fit into 8 bytes")
     return value.to_bytes(8, signed=True)
+
+
+def stop_id(fence: int) -> str:
+    """The order id under which the receipt of an all-stop comes."""
+    return f"all-stop-{fence}"

@@ -186,6 +186,7 @@ def test_whatever_the_device_does_it_is_told_nothing_forbidden(rows: list[tuple[
             stage.device.value = 77.0
         stage.tick(row.wishes, row.after_ns)
     stage.device.stuck = stage.device.dead = False
+    stage.now_ns = max(stage.now_ns, stage.guard._now_ns)
     acted = bool(stage.device.writes)
     for _ in range(14):  # TTL, one period, and the second after which a failed write is tried again
         last = stage.tick()
