@@ -7,11 +7,11 @@ from pathlib import Path
 from edge_agent.cell import Cell
 from edge_agent.config.control import ABOUT_ACTING
 from edge_agent.config.keys import Key, Section
+from edge_agent.config.local import ADDRESS, LOCAL, LocalPlaces
 from edge_agent.profile import Broker, Device
 
 ID = r"[a-z0-9][a-z0-9._-]{0,62}"  # as in certificates, topics and file names (protos/tls.py)
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
-ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}"
 CONNECTION = r"(tcp|tls|rtu|rtu\+tcp|mqtt)://.+|" + NAME
 DOMAINS = ("traffic", "energy", "environment", "services", "safety")
 DEVICES_MAX = 2000  # of one gateway; beyond that the work belongs on several
@@ -68,6 +68,7 @@ class Gateway:
     devices: tuple[Device, ...]
     brokers: tuple[Broker, ...]
     cell: Cell
+    local: LocalPlaces
     files: tuple[Path, ...] = ()  # this file and the profiles read; what a hot reload watches
     lines: Mapping[str, int] | None = None  # line of each device, for messages that come later
 
@@ -317,6 +318,7 @@ SITE = Section(
         Key("sync", "table", SYNC.doc, {}, section=SYNC),
         Key("health", "table", HEALTH.doc, {}, section=HEALTH),
         *ABOUT_ACTING,
+        Key("local", "table", LOCAL.doc, {}, section=LOCAL),
         Key("device", "tables", DEVICE.doc, (), section=DEVICE),
         Key("broker", "tables", BROKER.doc, (), section=BROKER),
     ),

@@ -24,6 +24,7 @@ from edge_agent.config.gateway import (
 )
 from edge_agent.config.keys import Place, read
 from edge_agent.config.library import Library
+from edge_agent.config.local import LocalPlaces, read_local
 from edge_agent.profile import Broker, Device, Profile
 
 OTHERS_MAY_READ = 0o004
@@ -44,8 +45,10 @@ def load(file: Path) -> Gateway:
     check_lines(values["device"], place)
     check_addresses(values, place)
     cell = read_cell(values, place, devices, file.parent)
+    state_dir = beside(file, values["gateway"]["state_dir"])
+    local = read_local(values, place, devices, [broker.name for broker in brokers], state_dir)
     faults.check()
-    return build(file, place, values, devices, brokers, cell, library)
+    return build(file, place, values, devices, brokers, cell, local, library)
 
 
 def build(
@@ -55,6 +58,7 @@ def build(
     devices: tuple[Device, ...],
     brokers: tuple[Broker, ...],
     cell: Cell,
+    local: LocalPlaces,
     library: Library,
 ) -> Gateway:
     about, health = values["gateway"], values["health"]
@@ -74,6 +78,7 @@ def build(
         devices=devices,
         brokers=brokers,
         cell=cell,
+        local=local,
         files=(file, *library.read_files),
         lines=MappingProxyType({one.name: place.below("device", i).line for i, one in enumerate(devices)}),
     )

@@ -49,7 +49,9 @@ def test_the_help_lists_every_verb(program: str) -> None:
 
 
 def keys(section: Section) -> list[str]:
-    return [key.name for key in section.keys if key.section is None]
+    """Those of tables within it too."""
+    below = [name for key in section.keys if key.section is not None for name in keys(key.section)]
+    return [key.name for key in section.keys if key.section is None] + below
 
 
 def test_every_key_of_a_gateways_file_is_explained_by_check() -> None:

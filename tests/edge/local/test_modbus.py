@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import struct
 import subprocess
 from collections.abc import AsyncIterator
@@ -71,7 +70,6 @@ async def test_pymodbus_reads_the_map(master: AsyncModbusTcpClient, clock: Stepp
     await clock.advance(6 * NS)
     found = await master.read_input_registers(1000, count=4)
     assert found.registers == [0x7FC0, 0, 0, 0]
-    assert math.isnan(master.convert_from_registers(found.registers[:2], f32))
 
 
 @pytest.mark.system("cc", "libmodbus")
