@@ -22,7 +22,7 @@ from edge_agent.actuator import HELD, Actuator
 from edge_agent.control.arbiter import Arbiter, in_order
 from edge_agent.control.guard import Guard
 from edge_agent.cycle import Estimator, Tick, cycle
-from edge_agent.image import Frame, Layout
+from edge_agent.image import Frame, Layout, open_all
 from edge_agent.plant import Plant, Target
 from edge_agent.recorder import Recorder
 from edge_agent.setpoint import Controller, Standing
@@ -244,6 +244,7 @@ class Loop:
         frames, self._arrived = self._arrived, []
         now = clock.monotonic_ns()
         if frames:
+            open_all(frames)
             field.cleaning.apply(frames, now)
         handed = [self._handed.popleft() for _ in range(len(self._handed))]
         for frame in (*frames, *handed):
