@@ -50,7 +50,7 @@ def test_the_help_lists_every_verb(program: str) -> None:
 
 def keys(section: Section) -> list[str]:
     """Those of tables within it too."""
-    below = [name for key in section.keys if key.section is not None for name in keys(key.section)]
+    below = [name for key in section.keys if key.section and key.kind == "table" for name in keys(key.section)]
     return [key.name for key in section.keys if key.section is None] + below
 
 
