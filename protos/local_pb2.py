@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12protos/local.proto\x12\x0b\x63itytwin.v1\"\x1e\n\x0cWatchRequest\x12\x0e\n\x06points\x18\x01 \x03(\t\"\x92\x01\n\x07Reading\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\r\n\x05point\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12\x0c\n\x04\x63ode\x18\x04 \x01(\r\x12\x15\n\rsource_utc_ns\x18\x05 \x01(\x03\x12\x18\n\x10not_after_utc_ns\x18\x06 \x01(\x03\x12\x0b\n\x03why\x18\x07 \x01(\t\x12\r\n\x05model\x18\x08 \x01(\t2C\n\x05Local\x12:\n\x05Watch\x12\x19.citytwin.v1.WatchRequest\x1a\x14.citytwin.v1.Reading0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12protos/local.proto\x12\x0b\x63itytwin.v1\"F\n\x0cWatchRequest\x12\x0e\n\x06points\x18\x01 \x03(\t\x12\x10\n\x08least_ms\x18\x02 \x01(\r\x12\x14\n\x0c\x63hanges_only\x18\x03 \x01(\x08\"\x9d\x02\n\x07Reading\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\r\n\x05point\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12\x0c\n\x04\x63ode\x18\x04 \x01(\r\x12\x15\n\rsource_utc_ns\x18\x05 \x01(\x03\x12\x18\n\x10not_after_utc_ns\x18\x06 \x01(\x03\x12\x0b\n\x03why\x18\x07 \x01(\t\x12\r\n\x05model\x18\x08 \x01(\t\x12\x0c\n\x04unit\x18\t \x01(\t\x12\n\n\x02sd\x18\n \x01(\x01\x12\x10\n\x08valid_ms\x18\x0b \x01(\r\x12\x0e\n\x06output\x18\x0c \x01(\t\x12\x11\n\tauthority\x18\r \x01(\t\x12\x0f\n\x07\x61pplied\x18\x0e \x01(\x01\x12\n\n\x02\x62y\x18\x0f \x01(\t\x12\x0f\n\x07limited\x18\x10 \x01(\t\x12\x0c\n\x04tick\x18\x11 \x01(\x04\"z\n\x04Tick\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06utc_ns\x18\x02 \x01(\x03\x12\x0c\n\x04mode\x18\x03 \x01(\t\x12\x0c\n\x04late\x18\x04 \x01(\x04\x12\x0e\n\x06missed\x18\x05 \x01(\x04\x12&\n\x08readings\x18\x06 \x03(\x0b\x32\x14.citytwin.v1.Reading\"[\n\x0fOverrideRequest\x12\x0e\n\x06output\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0f\n\x07seconds\x18\x03 \x01(\r\x12\x0b\n\x03who\x18\x04 \x01(\t\x12\x0b\n\x03why\x18\x05 \x01(\t\"-\n\x0eReleaseRequest\x12\x0e\n\x06output\x18\x01 \x01(\t\x12\x0b\n\x03who\x18\x02 \x01(\t\";\n\tHandReply\x12\x0e\n\x06output\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0f\n\x07seconds\x18\x03 \x01(\r2\xc2\x01\n\x05Local\x12\x37\n\x05Watch\x12\x19.citytwin.v1.WatchRequest\x1a\x11.citytwin.v1.Tick0\x01\x12@\n\x08Override\x12\x1c.citytwin.v1.OverrideRequest\x1a\x16.citytwin.v1.HandReply\x12>\n\x07Release\x12\x1b.citytwin.v1.ReleaseRequest\x1a\x16.citytwin.v1.HandReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,9 +32,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.local_pb2', _globals
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WATCHREQUEST']._serialized_start=35
-  _globals['_WATCHREQUEST']._serialized_end=65
-  _globals['_READING']._serialized_start=68
-  _globals['_READING']._serialized_end=214
-  _globals['_LOCAL']._serialized_start=216
-  _globals['_LOCAL']._serialized_end=283
+  _globals['_WATCHREQUEST']._serialized_end=105
+  _globals['_READING']._serialized_start=108
+  _globals['_READING']._serialized_end=393
+  _globals['_TICK']._serialized_start=395
+  _globals['_TICK']._serialized_end=517
+  _globals['_OVERRIDEREQUEST']._serialized_start=519
+  _globals['_OVERRIDEREQUEST']._serialized_end=610
+  _globals['_RELEASEREQUEST']._serialized_start=612
+  _globals['_RELEASEREQUEST']._serialized_end=657
+  _globals['_HANDREPLY']._serialized_start=659
+  _globals['_HANDREPLY']._serialized_end=718
+  _globals['_LOCAL']._serialized_start=721
+  _globals['_LOCAL']._serialized_end=915
 # @@protoc_insertion_point(module_scope)

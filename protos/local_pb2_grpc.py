@@ -37,7 +37,17 @@ class LocalStub(object):
         self.Watch = channel.unary_stream(
                 '/citytwin.v1.Local/Watch',
                 request_serializer=protos_dot_local__pb2.WatchRequest.SerializeToString,
-                response_deserializer=protos_dot_local__pb2.Reading.FromString,
+                response_deserializer=protos_dot_local__pb2.Tick.FromString,
+                _registered_method=True)
+        self.Override = channel.unary_unary(
+                '/citytwin.v1.Local/Override',
+                request_serializer=protos_dot_local__pb2.OverrideRequest.SerializeToString,
+                response_deserializer=protos_dot_local__pb2.HandReply.FromString,
+                _registered_method=True)
+        self.Release = channel.unary_unary(
+                '/citytwin.v1.Local/Release',
+                request_serializer=protos_dot_local__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=protos_dot_local__pb2.HandReply.FromString,
                 _registered_method=True)
 
 
@@ -45,6 +55,20 @@ class LocalServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Watch(self, request, context):
+        """Estimates and decisions, one message per tick, the newest only: who reads slowly misses ticks and gets no old ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Override(self, request, context):
+        """A person takes an output over for a time, or gives it back before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Release(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -56,7 +80,17 @@ def add_LocalServicer_to_server(servicer, server):
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
                     request_deserializer=protos_dot_local__pb2.WatchRequest.FromString,
-                    response_serializer=protos_dot_local__pb2.Reading.SerializeToString,
+                    response_serializer=protos_dot_local__pb2.Tick.SerializeToString,
+            ),
+            'Override': grpc.unary_unary_rpc_method_handler(
+                    servicer.Override,
+                    request_deserializer=protos_dot_local__pb2.OverrideRequest.FromString,
+                    response_serializer=protos_dot_local__pb2.HandReply.SerializeToString,
+            ),
+            'Release': grpc.unary_unary_rpc_method_handler(
+                    servicer.Release,
+                    request_deserializer=protos_dot_local__pb2.ReleaseRequest.FromString,
+                    response_serializer=protos_dot_local__pb2.HandReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -85,7 +119,61 @@ class Local(object):
             target,
             '/citytwin.v1.Local/Watch',
             protos_dot_local__pb2.WatchRequest.SerializeToString,
-            protos_dot_local__pb2.Reading.FromString,
+            protos_dot_local__pb2.Tick.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Override(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/citytwin.v1.Local/Override',
+            protos_dot_local__pb2.OverrideRequest.SerializeToString,
+            protos_dot_local__pb2.HandReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Release(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/citytwin.v1.Local/Release',
+            protos_dot_local__pb2.ReleaseRequest.SerializeToString,
+            protos_dot_local__pb2.HandReply.FromString,
             options,
             channel_credentials,
             insecure,
