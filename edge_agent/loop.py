@@ -9,10 +9,9 @@ Not a SIL-rated safety function (IEC 61508).
 
 import asyncio
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -34,7 +33,6 @@ WAIT_SHARE = 0.5  # of a period that the tick waits for the answers to its polls
 SILENT_AFTER = 2  # ticks in a row without an answer: no longer waited for until it speaks again
 HANDED_MAX = 4096  # frames of other sources between two ticks; more means that the loop does not run
 SAFE_S = 2.0  # what writing the safe values at the end may take
-JOIN_S = 10.0  # until a thread that does not end is given up
 
 
 @dataclass(slots=True)
@@ -94,7 +92,6 @@ class Loop:
         self._stop: asyncio.Event
         self._stopping = self._leave_safe = False
         self._actuators: list[Actuator]
-        self._thread: threading.Thread
 
     def _place(self, point: str) -> int | None:
         names = self.plant.field.image.names
@@ -105,16 +102,14 @@ class Loop:
     async def run(self) -> None:
         """Run the thread until `stop`. Raises what it raised; cancelled, it leaves the outputs safe."""
         self._main = asyncio.get_running_loop()
-        ended: Future[None] = Future()
-        self._thread = threading.Thread(target=self._live, args=(ended,), name="control", daemon=True)
-        self._thread.start()
-        try:
-            await asyncio.shield(asyncio.wrap_future(ended))
-        except asyncio.CancelledError:
-            self.stop(safe=True)
-            async with asyncio.timeout(JOIN_S):
-                await asyncio.wrap_future(ended)
-            raise
+        with ThreadPoolExecutor(1, "control") as thread:
+            ended = self._main.run_in_executor(thread, asyncio.run, self._work())
+            try:
+                await asyncio.shield(ended)
+            except asyncio.CancelledError:
+                self.stop(safe=True)
+                await ended
+                raise
 
     def stop(self, *, safe: bool) -> None:
         """End the loop; `safe`: the outputs that it has set go to their safe values first. The first call counts."""
@@ -135,16 +130,6 @@ class Loop:
         self._handed.append(Frame(layout, frame.receive_ns, frame.source_ns, frame.values, frame.codes))
 
     # ---- the thread
-
-    def _live(self, ended: "Future[None]") -> None:
-        """The supervisor in the main loop hears of every end of this thread."""
-        try:
-            with asyncio.Runner() as runner:
-                runner.run(self._work())
-        except BaseException as error:
-            ended.set_exception(error)
-            raise
-        ended.set_result(None)
 
     async def _work(self) -> None:
         self._stop, self._answered = asyncio.Event(), asyncio.Event()

@@ -157,7 +157,7 @@ def faults(path: Path) -> Iterator[str]:
     name, tree = name_of(path), tree_of(path)
     modules = set(imported(tree))
     yield from import_faults(name, modules)
-    if "threading" in modules and name not in MAY_THREAD:
+    if modules & {"threading", "concurrent.futures"} and name not in MAY_THREAD:
         yield "threads outside the list"
     if (lines := path.read_text().count("\n")) > LINES_MAX["file"]:
         yield f"file has {lines} lines"
