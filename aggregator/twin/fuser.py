@@ -106,6 +106,11 @@ class Fuser:
         """The first step that readings may still come for."""
         return max(self._ring[0].k, self.k - self.settings.lag) + 1
 
+    @property
+    def held(self) -> int:
+        """The earliest step whose belief can be asked for."""
+        return self._ring[0].k
+
     def advance(self, k: int) -> None:
         """Do the steps up to k. Does nothing when it is there already."""
         while self.k < k:
@@ -162,7 +167,7 @@ class Fuser:
 
     def window(self, start: int | None = None) -> list[Checkpoint]:
         """Every step from `start` (the oldest held) to now, for a smoother."""
-        first = self._ring[0].k if start is None else start
+        first = self.held if start is None else start
         steps = [self.checkpoint(first)]
         while steps[-1].k < self.k:
             steps.append(self._step(steps[-1], self._log.get(steps[-1].k + 1)))
@@ -171,6 +176,11 @@ class Fuser:
     def readings(self, k: int) -> Meas:
         """Of step k, in order."""
         return self._log.get(k, None) or Meas.none()
+
+    def observed(self, before: Checkpoint, prior: Belief, meas: Meas) -> Observation | None:
+        """What of `meas` is shown to the analysis of the step after `before`; None where nothing is."""
+        used = meas.take(~before.calibration.withheld(prior.k, meas.channel))
+        return observe(self.model, prior.x, used, prior.k, before.calibration.r_scale) if used else None
 
     def innovations(self, after: int) -> Sequence[Innovation]:
         """Of the steps after `after` that the ring holds, ascending: what anomaly detectors live on."""
@@ -236,15 +246,15 @@ class Fuser:
         if not meas:
             return Checkpoint(prior, calibration, before.known_ns)
         held = calibration.withheld(k, meas.channel)
-        used, rest = meas.take(~held), meas.take(held)
-        after, r_scale = prior, calibration.r_scale
-        if used:
-            after, innovation = self.scheme.analyse(self.model, prior, observe(self.model, prior.x, used, k, r_scale))
+        after = prior
+        if seen_now := self.observed(before, prior, meas):
+            after, innovation = self.scheme.analyse(self.model, prior, seen_now)
             calibration = calibration.met(innovation)
             if keep:
                 self._innovations[k] = innovation
-        if rest:
-            calibration = calibration.tried(self._trial(prior, after, rest, r_scale))
+        if held.any():
+            trial = self._trial(prior, after, meas.take(held), before.calibration.r_scale)
+            calibration = calibration.tried(trial)
         return Checkpoint(after, calibration, max(before.known_ns, int(meas.arrived_ns.max())))
 
     def _trial(self, prior: Belief, after: Belief, meas: Meas, r_scale: Floats) -> Trial:
@@ -263,5 +273,5 @@ class Fuser:
         c.replayed += receipt.replayed
 
     def _beyond(self, k: int) -> BeyondLag:
-        held = f"{self._ring[0].k} … {self.k}"
+        held = f"{self.held} … {self.k}"
         return BeyondLag(f"domain {self.model.name}: step {k} is not held; ask for {held}, or history for older ones")

@@ -101,7 +101,7 @@ def exact(belief: Belief, Y: Floats, d: Floats, R: Floats) -> tuple[Belief, floa
     array[m:, :m], array[m:, m:] = Y.T, C.T
     (upper,) = qr(array, mode="r", check_finite=False, overwrite_a=True)
     z = solve_triangular(upper[:m, :m], d, trans="T", check_finite=False)
-    A = np.ascontiguousarray(upper[m : m + n, m:].T)
+    A = np.ascontiguousarray(upper[m : m + n, m:].T, np.float64)
     return Belief(belief.k, belief.x + upper[:m, m:].T @ z, np.zeros(n), A), float(z @ z)
 
 

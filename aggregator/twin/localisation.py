@@ -11,6 +11,7 @@ from aggregator.twin import BadModel, Floats, Ints
 from aggregator.twin.domain import Sparse
 
 WEIGHT_MIN = 0.01  # a state that would take a hundredth of an update costs as much as one that takes all of it
+CELLS = 1 << 22  # distances held while searching: 32 MiB
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -65,35 +66,39 @@ def reach(graph: Sparse, places: Ints, radius: float) -> Near:
 def within(graph: Sparse, origins: Ints, radius: float) -> tuple[Ints, Ints, Floats]:
     """(origin's place, state, distance) of all states nearer than `radius`, by origin, then state.
 
-    All origins at once: what was found nearer than before is relaxed along its edges until nothing gets nearer
+    Many origins at once: what was found nearer than before is relaxed along its edges until nothing gets nearer
     (Bellman & Ford). An edge of length 0 counts, unlike in scipy's csgraph: two states of one place are such.
     """
     n = graph.shape[0]
-    start, to, length = graph.indptr.astype(np.int64), graph.indices, graph.data
-    key = np.arange(len(origins)) * n + origins
-    distance = np.zeros(len(origins))
-    fresh, fresh_distance = key, distance
+    at_once = max(1, CELLS // n)
+    distance = np.full(at_once * n, np.inf)
+    parts = []
+    for first in range(0, len(origins), at_once):
+        key = relax(graph, origins[first : first + at_once], radius, distance)
+        parts.append((first + key // n, key % n, distance[key]))
+        distance[key] = np.inf
+    if not parts:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    row, state, found = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return row, state, found
+
+
+def relax(graph: Sparse, origins: Ints, radius: float, distance: Floats) -> Ints:
+    """Fills `distance` at keys origin's place · n + state, which it returns, ascending."""
+    n = graph.shape[0]
+    fresh = np.arange(len(origins)) * n + origins
+    distance[fresh] = 0.0
+    touched = [fresh]
     while len(fresh):
         state = fresh % n
-        degree = start[state + 1] - start[state]
-        edge = np.arange(degree.sum()) + np.repeat(start[state] - (np.cumsum(degree) - degree), degree)
-        reached = np.repeat(fresh - state, degree) + to[edge]
-        along = np.repeat(fresh_distance, degree) + length[edge]
-        inside = along < radius
-        found, best = shortest(reached[inside], along[inside])
-        at = np.searchsorted(key, found)
-        known = np.append(key, -1)[at] == found
-        nearer = ~known
-        nearer[known] = best[known] < distance[at[known]]
-        fresh, fresh_distance = found[nearer], best[nearer]
-        key, distance = shortest(np.concatenate([key, fresh]), np.concatenate([distance, fresh_distance]))
-    return key // n, key % n, distance
-
-
-def shortest(key: Ints, distance: Floats) -> tuple[Ints, Floats]:
-    """Each key once, ascending, with its smallest distance."""
-    order = np.lexsort((distance, key))
-    key, distance = key[order], distance[order]
-    first = np.ones(len(key), np.bool_)
-    first[1:] = key[1:] != key[:-1]
-    return key[first], distance[first]
+        first = graph.indptr[state].astype(np.int64)
+        degree = graph.indptr[state + 1] - first
+        edge = np.arange(degree.sum()) + np.repeat(first - (np.cumsum(degree) - degree), degree)
+        reached = np.repeat(fresh - state, degree) + graph.indices[edge]
+        along = np.repeat(distance[fresh], degree) + graph.data[edge]
+        nearer = (along < radius) & (along < distance[reached])
+        reached = reached[nearer]
+        np.minimum.at(distance, reached, along[nearer])
+        fresh = np.unique(reached)
+        touched.append(fresh)
+    return np.unique(np.concatenate(touched))
