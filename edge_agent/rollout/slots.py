@@ -72,6 +72,14 @@ class Slots:
         """Why this bundle was taken back before; "" it was not."""
         return dict(self.state.refused).get(digest, "")
 
+    def check(self, digest: str, *, again: bool = False) -> None:
+        """Raises ValueError for a bundle in service or on trial, or taken back before and not to be tried `again`."""
+        if (why := self.refusal(digest)) and not again:
+            raise ValueError(f"was taken back before: {why}")
+        for slot, there in (("in service", self.state.current), ("on trial", self.state.candidate)):
+            if there is not None and there.digest == digest:
+                raise ValueError(f"is {slot} already")
+
     def started(self, boot: str, now_ns: int, at_ns: int) -> list[Event]:
         """The agent started. Write the state down before a model is loaded: the next start must find this one.
 
@@ -98,13 +106,9 @@ class Slots:
     def offer(self, model: Model, *, again: bool = False) -> list[Event]:
         """A bundle that passed its trial becomes the candidate; one that was on trial makes way for it.
 
-        Raises ValueError for one in service or on trial, and for one that was taken back, unless it is tried `again`.
+        Raises ValueError as `check`.
         """
-        if (why := self.refusal(model.digest)) and not again:
-            raise ValueError(f"was taken back before: {why}")
-        for slot, there in (("in service", self.state.current), ("on trial", self.state.candidate)):
-            if there is not None and there.digest == model.digest:
-                raise ValueError(f"is {slot} already")
+        self.check(model.digest, again=again)
         phase = Phase.SHADOW if self.state.current is not None else Phase.PROBATION
         refused = tuple(one for one in self.state.refused if one[0] != model.digest)
         self._set(candidate=model, phase=phase, starts=(), refused=refused)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from edge_agent.rollout.faults import Crashed, Failed, Overran, Rejected
 from edge_agent.rollout.proof import NO, TOO_MUCH, YES
-from protos.bundle import Bundle, PublicKey
+from protos.bundle import Bundle
 
 PROOF = (sys.executable, "-I", "-X", "faulthandler", "-m", "edge_agent.rollout.proof")
 ANSWER_BYTES_MAX = 65_536  # what a child may say; a crash report is a few kB
@@ -32,17 +32,12 @@ class Limits:
     memory_mib: int = 64  # beyond what the interpreter itself takes
 
 
-async def examine(data: bytes, trusted: Sequence[PublicKey], limits: Limits | None = None) -> Bundle:
-    """The bundle, once its trial is passed. Raises BundleError before the trial, Rejected after it.
-
-    Runs on the event loop; a second of waiting for the child, nothing else.
-    """
-    bundle = await asyncio.to_thread(Bundle.open, data, trusted)
-    await try_out(bytes.fromhex(bundle.signer) + data, limits or Limits())
-    return bundle
+async def try_out(bundle: Bundle, data: bytes, limits: Limits) -> None:
+    """Load `bundle`, which is what `data` was opened to, in a child and compare its golden pairs. Raises Rejected."""
+    await run(PROOF, bytes.fromhex(bundle.signer) + data, limits)
 
 
-async def try_out(feed: bytes, limits: Limits, command: Sequence[str] = PROOF) -> None:
+async def run(command: Sequence[str], feed: bytes, limits: Limits) -> None:
     """Run the child on `feed`: the believed signer's raw key, then the bundle. Raises Rejected for every no."""
     child = await asyncio.create_subprocess_exec(
         *command,

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from edge_agent.rollout.faults import Crashed, Failed, Overran, Rejected
-from edge_agent.rollout.trial import Limits, try_out
+from edge_agent.rollout.trial import Limits, run
 
 LIMITS = Limits(wall_s=20)
 SHUT_IN = "import sys\nfrom edge_agent.rollout.proof import limit_time, shut_in\nlimit_time(20, 1)\nshut_in(32)\n"
@@ -31,19 +31,19 @@ ENDS: dict[str, tuple[str, type[Rejected], str]] = {
 async def test_every_end_is_a_reason(end: str) -> None:
     code, kind, words = ENDS[end]
     with pytest.raises(kind, match=words):
-        await try_out(b"k" * 100, LIMITS, (sys.executable, "-c", code))
+        await run((sys.executable, "-c", code), b"k" * 100, LIMITS)
 
 
 async def test_yes_is_only_exit_code_0_after_all_was_read() -> None:
     read = "import sys; sys.exit(0 if sys.stdin.buffer.read() == b'k' * 5_000_000 else 3)"
-    await try_out(b"k" * 5_000_000, LIMITS, (sys.executable, "-c", read))
+    await run((sys.executable, "-c", read), b"k" * 5_000_000, LIMITS)
 
 
 async def test_one_that_does_not_end_is_ended_with_all_it_started() -> None:
     code = "import subprocess, sys; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); p.wait()"
     began = time.monotonic()
     with pytest.raises(Overran, match="longer than 1 s"):
-        await try_out(b"", replace(LIMITS, wall_s=1), (sys.executable, "-c", code))
+        await run((sys.executable, "-c", code), b"", replace(LIMITS, wall_s=1))
     assert time.monotonic() - began < 10
 
 
@@ -52,7 +52,7 @@ def children() -> set[int]:
 
 
 async def test_a_trial_that_is_cancelled_leaves_no_process() -> None:
-    trial = asyncio.create_task(try_out(b"", LIMITS, (sys.executable, "-c", "import time; time.sleep(600)")))
+    trial = asyncio.create_task(run((sys.executable, "-c", "import time; time.sleep(600)"), b"", LIMITS))
     before = children()
     async with asyncio.timeout(10):
         while not (mine := children() - before):
@@ -67,4 +67,4 @@ async def test_a_trial_that_is_cancelled_leaves_no_process() -> None:
 async def test_the_child_can_open_nothing(wish: str) -> None:
     code = f"import socket\n{SHUT_IN}\ntry:\n  {wish}\nexcept OSError as error:\n  print(error)\n  sys.exit(3)"
     with pytest.raises(Failed, match="Too many open files"):
-        await try_out(b"", LIMITS, (sys.executable, "-c", code))
+        await run((sys.executable, "-c", code), b"", LIMITS)

@@ -1,0 +1,234 @@
+"""The models of a gateway: which bundle each twin runs, the one way in for a new one, and the way back.
+
+The agent asks `fitted` when it builds its twins, tells `report` once a second how they did, and gets another fitting
+when the rules (`slots.py`) say so. All of it runs on the agent's main loop: trials in processes of their own, the disk
+in a thread; the control thread never waits for any of it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge_agent.cell import TwinSpec
+from edge_agent.rollout.bundles import check_fit, read_bundle
+from edge_agent.rollout.faults import Damaged, NoSuchTwin, RolloutFault, ShelfFault, TakenBack
+from edge_agent.rollout.shelf import Key, Shelf
+from edge_agent.rollout.slots import Slots
+from edge_agent.rollout.state import Event, Model, Run
+from edge_agent.rollout.trial import Limits, try_out
+from edge_agent.rollout.watch import Terms, Vitals
+from protos.bundle import Bundle, BundleError, PublicKey
+from protos.clock import Clock
+
+log = logging.getLogger(__name__)
+GOOD_NEWS = {"offered", "probation", "commit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """What a twin is to run: bundles that passed their trial; None where there is none."""
+
+    applied: Bundle | None = None
+    beside: Bundle | None = None  # steps on the same views, nothing of it is applied
+
+
+@dataclass(eq=False, slots=True)
+class Kept:
+    """One twin's slots, where they are kept, and what the agent was last told to run."""
+
+    spec: TwinSpec
+    shelf: Shelf
+    slots: Slots
+    given: Run
+    unsaved: bool = False  # the disk refused the newest state
+
+
+@dataclass(eq=False)
+class Models:
+    """One for the life of the agent, or of a verb while no agent runs. Raises Busy where another one lives."""
+
+    state_dir: Path
+    trusted: Sequence[PublicKey]
+    clock: Clock
+    terms: Terms = field(default_factory=Terms)
+    limits: Limits = field(default_factory=Limits)
+    trials: int = 0
+    rejected: int = 0
+
+    def __post_init__(self) -> None:
+        self._key = Key(self.state_dir)
+        self._kept: dict[str, Kept] = {}
+        self._changing = asyncio.Lock()  # one change of a shelf after the other
+
+    def close(self) -> None:
+        self._key.release()
+
+    async def adopt(self, specs: Sequence[TwinSpec], trusted: Sequence[PublicKey]) -> None:
+        """Take the models of these twins in hand, at the start of the agent and again after each reload.
+
+        A start is written down before any model is loaded. Where a shelf is empty, the bundle that the gateway's file
+        names is installed; when that fails the log says why, and the twin stands without a model. Raises ShelfFault.
+        """
+        self.trusted = trusted
+        for name in self._kept.keys() - {spec.name for spec in specs}:
+            del self._kept[name]
+        for spec in specs:
+            if spec.name in self._kept:
+                self._kept[spec.name].spec = spec
+            else:
+                await self._begin(spec)
+        for spec in specs:
+            if not self._kept[spec.name].slots.state.digests:
+                await self._install_own(spec)
+
+    async def leave(self) -> None:
+        """The agent ends because it was told to: that start was no crash."""
+        for kept in self._kept.values():
+            async with self._changing:
+                kept.slots.stopped()
+                await self._save(kept)
+
+    async def fitted(self, twin: str) -> Fitting:
+        """What this twin is to run now. What is no longer whole on the shelf is left behind. Raises NoSuchTwin."""
+        kept = self._of(twin)
+        while True:
+            run = kept.slots.run
+            applied, beside = [await self._load(kept, digest) for digest in (run.applied, run.beside)]
+            if kept.slots.run == run:
+                kept.given = run
+                return Fitting(applied, beside)
+
+    async def report(self, twin: str, vitals: Mapping[str, Vitals]) -> Fitting | None:
+        """How the bundles that this twin runs, by digest, did since the last report: once a second as a rule.
+
+        Returns another fitting to swap to, or None: go on. Raises NoSuchTwin.
+        """
+        kept = self._of(twin)
+        async with self._changing:
+            events = kept.slots.report(vitals, self.clock.monotonic_ns(), self.clock.wall_ns())
+            if events or kept.unsaved:
+                await self._save(kept, events)
+        return None if kept.slots.run == kept.given else await self.fitted(twin)
+
+    async def failed(self, twin: str, digest: str, why: str) -> Fitting:
+        """The agent could not load a bundle, or its step raised an error: what to run instead. Raises NoSuchTwin."""
+        kept = self._of(twin)
+        async with self._changing:
+            await self._save(kept, kept.slots.failed(digest, why, self.clock.wall_ns()))
+        return await self.fitted(twin)
+
+    async def install(self, twin: str, data: bytes, why: str, *, again: bool = False) -> Bundle:
+        """Signature, digests, fit, trial, and then the candidate's slot: nothing else brings a model in.
+
+        The agent is told by its next `report`. Raises BundleError, Rejected, ShelfFault or NoSuchTwin; the slots are
+        then as before.
+        """
+        kept = self._of(twin)
+        self.trials += 1
+        try:
+            bundle = await self._examine(kept, data, again=again)
+        except (RolloutFault, BundleError) as error:
+            self.rejected += 1
+            log.warning("twin %s: a bundle was rejected: %s", twin, error)
+            raise
+        manifest = bundle.manifest
+        model = Model(bundle.digest, manifest.name, manifest.version, self.clock.wall_ns(), why)
+        async with self._changing:
+            before = kept.slots.state
+            await asyncio.to_thread(kept.shelf.put, data)
+            try:
+                events = kept.slots.offer(model, again=again)
+                await asyncio.to_thread(kept.shelf.keep, kept.slots.state)
+            except ValueError as error:
+                raise TakenBack(f"{bundle.title} {error}") from None
+            except ShelfFault:
+                kept.slots.state = before
+                raise
+        self._tell(kept, events)
+        return bundle
+
+    async def rollback(self, twin: str, why: str) -> Event:
+        """Take the newest model back: the candidate, or else the current one. Raises NoSuchTwin, TakenBack."""
+        kept = self._of(twin)
+        async with self._changing:
+            try:
+                events = kept.slots.rollback(why, self.clock.wall_ns())
+            except ValueError as error:
+                raise TakenBack(f"{twin}: {error}: there is nothing to go back from") from None
+            await self._save(kept, events)
+        return events[-1]
+
+    def gauges(self) -> dict[str, float]:
+        slots = [kept.slots for kept in self._kept.values()]
+        return {
+            "trials_total": self.trials,
+            "rejected_total": self.rejected,
+            "on_trial": sum(one.state.candidate is not None for one in slots),
+            "without": sum(one.run.applied is None for one in slots),
+        }
+
+    def watched(self) -> dict[str, float]:
+        """For how many seconds each candidate has been judged in its phase."""
+        return {name: kept.slots.watched_s for name, kept in self._kept.items() if kept.slots.state.candidate}
+
+    def _of(self, twin: str) -> Kept:
+        if twin not in self._kept:
+            raise NoSuchTwin(f"{twin}: no such twin; the gateway's file has {', '.join(self._kept) or 'none'}")
+        return self._kept[twin]
+
+    async def _begin(self, spec: TwinSpec) -> None:
+        shelf = Shelf(self.state_dir, spec.name)
+        slots = Slots(await asyncio.to_thread(shelf.open), self.terms)
+        events = slots.started(self.clock.boot_id.hex(), self.clock.monotonic_ns(), self.clock.wall_ns())
+        self._kept[spec.name] = Kept(spec, shelf, slots, slots.run)
+        async with self._changing:
+            await self._save(self._kept[spec.name], events)
+
+    async def _install_own(self, spec: TwinSpec) -> None:
+        try:
+            data = await asyncio.to_thread(read_bundle, spec.bundle)
+            await self.install(spec.name, data, f"named in the gateway's file: {spec.bundle.name}")
+        except (RolloutFault, BundleError) as error:
+            log.error("twin %s runs without a model: %s: %s", spec.name, spec.bundle, error)
+
+    async def _examine(self, kept: Kept, data: bytes, *, again: bool) -> Bundle:
+        """What is cheap and trusts least comes first."""
+        bundle = await asyncio.to_thread(Bundle.open, data, self.trusted)
+        try:
+            kept.slots.check(bundle.digest, again=again)
+        except ValueError as error:
+            raise TakenBack(f"{bundle.title} {error}") from None
+        current = kept.slots.state.current
+        serving = await self._load(kept, current.digest) if current is not None else None
+        check_fit(kept.spec, bundle.manifest, serving.manifest if serving else None)
+        await try_out(bundle, data, self.limits)
+        return bundle
+
+    async def _load(self, kept: Kept, digest: str | None) -> Bundle | None:
+        """A bundle of the shelf; None, and the slot is empty, where it is not whole or its signer no longer trusted."""
+        if digest is None:
+            return None
+        try:
+            data = await asyncio.to_thread(kept.shelf.take, digest)
+            return await asyncio.to_thread(Bundle.open, data, self.trusted)
+        except (Damaged, BundleError) as error:
+            async with self._changing:
+                await self._save(kept, kept.slots.lost(digest, str(error), self.clock.wall_ns()))
+            return None
+
+    async def _save(self, kept: Kept, events: Sequence[Event] = ()) -> None:
+        """Put the state on the disk. One that is full changes nothing about what runs; the next report tries again."""
+        self._tell(kept, events)
+        try:
+            await asyncio.to_thread(kept.shelf.keep, kept.slots.state)
+            kept.unsaved = False
+        except ShelfFault as error:
+            kept.unsaved = True
+            log.error("twin %s: %s; tried again", kept.spec.name, error)
+
+    def _tell(self, kept: Kept, events: Sequence[Event]) -> None:
+        for event in events:
+            say = log.info if event.kind in GOOD_NEWS else log.warning
+            say("twin %s: %s %s: %s", kept.spec.name, event.kind, event.digest[:12], event.why)
