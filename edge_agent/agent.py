@@ -16,13 +16,14 @@ from functools import partial
 from edge_agent import hardware, plant, systemd
 from edge_agent.buffer import Buffer
 from edge_agent.config import ConfigError, Gateway, load
+from edge_agent.control.desk import OrderDesk
 from edge_agent.field import Field, build, catalogue
 from edge_agent.health import Health
 from edge_agent.helm import Helm
 from edge_agent.image import Frame
 from edge_agent.intake import Intake, Pace
 from edge_agent.local import metrics, status
-from edge_agent.sync import Sync
+from edge_agent.sync import Command, Sync
 from protos import sync_pb2
 from protos.batch import Priority
 from protos.clock import NS, Clock, SystemClock
@@ -52,6 +53,7 @@ class Agent:
         self.buffer: Buffer
         self.sync: Sync
         self.helm: Helm
+        self.desk: OrderDesk
         self._received_before = 0  # by intakes that a reload replaced
         self._dropped_before = 0
 
@@ -67,8 +69,18 @@ class Agent:
         async with AsyncExitStack() as stack:
             self.buffer = await Buffer.open(self.config.state_dir, self.config.id, self.clock, self.config.buffer)
             stack.push_async_callback(self.buffer.close)
-            self.sync = Sync.of(self.config, self.buffer, self.clock, catalogue(self.config), self._status)
-            self.helm = Helm(self.config, self.clock, self.sync.anchor, self._audit)
+            points = catalogue(self.config)
+            self.sync = Sync.of(self.config, self.buffer, self.clock, points, self._status, self._command)
+            self.desk = OrderDesk(
+                self.config.id,
+                self.config.state_dir,
+                self.clock,
+                self.sync.anchor,
+                self.sync.check_signed,
+                self.sync.receipt,
+                lambda: self.helm.tick(),
+            )
+            self.helm = Helm(self.config, self.clock, self.sync.anchor, self._audit, self.desk)
             self._watch()
             await stack.enter_async_context(status.serve(self.config.state_dir, self.report))
             if self.config.health.listen:
@@ -82,6 +94,7 @@ class Agent:
                 tasks.create_task(self._keep("sync", self.sync.run)),
                 tasks.create_task(self._keep("health", self._beat)),
                 tasks.create_task(self._keep("audit", self.helm.keep)),
+                tasks.create_task(self._keep("orders", self.desk.run)),
             ]
             await self._run_field()
             for task in behind:
@@ -121,6 +134,11 @@ class Agent:
             for source in field.sources:
                 self.health.forget(f"source {source.name}")
             self.health.forget("control")
+
+    def _command(self, command: Command) -> None:
+        """What the aggregator says besides acknowledging."""
+        if isinstance(command, sync_pb2.Order | sync_pb2.RevokeOrders):
+            self.desk.take(command)
 
     async def _act(self) -> None:
         await self.helm.run(self.config, self.field, self.intake)
@@ -196,6 +214,7 @@ class Agent:
             field=lambda: self.field.gauges(),
             intake=self._intake_gauges,
             control=lambda: self.helm.gauges(),
+            orders=self.desk.gauges,
             hardware=lambda: hardware.facts(self.config.state_dir),
         )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from edge_agent import plant
 from edge_agent.config import Gateway
+from edge_agent.control.desk import Newest, OrderDesk
 from edge_agent.control.hand import Hand
 from edge_agent.field import Field
 from edge_agent.image import Frame
@@ -42,6 +43,7 @@ class Helm:
     clock: Clock
     anchor: Callable[[], Anchor]
     audit: Callable[[Sequence[Frame]], Awaitable[object]]  # durable when it returns
+    desk: OrderDesk | None = None  # where the aggregator's orders arrive
     central: Callable[[], Central] = Central
     loop: Loop | None = None  # while it runs
     roster: Roster = field(default_factory=Roster)
@@ -67,7 +69,8 @@ class Helm:
         self.hand = Hand(cell.outputs)
         built = plant.build(config, self.clock, around)
         self.roster = plant.roster(config, built)
-        self.loop = Loop(built, self.clock, recorder, self._utc_ns, None, (self.hand,), self._writes)
+        orders = self.desk.bind(cell.outputs) if self.desk is not None else ()
+        self.loop = Loop(built, self.clock, recorder, self._utc_ns, None, (self.hand, *orders), self._writes)
         try:
             await self.loop.run()
         finally:
@@ -82,6 +85,13 @@ class Helm:
     def mirror(self, frame: Frame) -> None:
         if self.loop is not None:
             self.loop.hand(frame)
+
+    def tick(self) -> Newest | None:
+        """What the newest tick decided; None while no loop runs."""
+        turn = self.loop.newest if self.loop is not None else None
+        if turn is None:
+            return None
+        return Newest(turn.tick.decisions, [value for value, _ in turn.shown], turn.tick.view.now_ns)
 
     def progressed(self) -> bool:
         """Whether the loop has completed a cycle since this was last asked."""

@@ -56,6 +56,7 @@ class OrderDesk:
         self._verify, self._tell, self._newest = verify, tell, newest
         self._outputs: Sequence[Output] = ()
         self._book = OrderBook(gateway, (), verify, read(self._file))
+        self._before = tuple(self._book.fences.last.values())  # accepted by an earlier life
         self._fates = Fates(())
         self._usual, self._emergency = CentralOrder(), EmergencyOrder()
         self._waiting: asyncio.Queue[pb.Order | None] = asyncio.Queue(WAITING_MAX)  # None: only remember
@@ -104,9 +105,9 @@ class OrderDesk:
     # ---- the work
 
     async def run(self) -> None:
-        for last in self._book.fences.last.values():
-            reason = "the gateway restarted: an order is never carried out twice"
-            self._say([Fate(last.id, "expired", reason, float("nan"))])
+        before, self._before = self._before, ()
+        reason = "the gateway restarted: an order is never carried out twice"
+        self._say(Fate(last.id, "expired", reason, float("nan")) for last in before)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._work())
             tasks.create_task(self._follow())

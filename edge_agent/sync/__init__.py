@@ -2,6 +2,7 @@
 
 from edge_agent.sync.identity import Identity
 from edge_agent.sync.settings import Settings
+from edge_agent.sync.surroundings import Command
 from edge_agent.sync.sync import Sync
 
-__all__ = ["Identity", "Settings", "Sync"]
+__all__ = ["Command", "Identity", "Settings", "Sync"]

@@ -72,6 +72,16 @@ class Identity:
         except OSError as error:
             raise IdentityError(f"{self.root_pem}: {error.strerror}: enrol again with --again") from error
 
+    def check_signed(self, message: bytes, signature: bytes, chain_pem: bytes, at_ns: int) -> None:
+        """Raise ValueError unless somebody who may sign orders under our root, at UTC `at_ns`, signed `message`."""
+        from protos import tls
+
+        try:
+            root = tls.load_chain(self.root())[0]
+        except IdentityError as error:
+            raise ValueError(str(error)) from error
+        tls.check_signed(message, signature, chain_pem, root, tls.utc(at_ns))
+
     def context(self, *, check_time: bool, client: bool = True) -> ssl.SSLContext:
         """TLS 1.3 towards the aggregator under our root; with our certificate where `client`. Raises IdentityError."""
         context = server_context(self.root(), check_time=check_time)

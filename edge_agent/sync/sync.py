@@ -106,6 +106,10 @@ class Sync:
         self._around.outbox.append(pb.FromGateway(receipt=receipt))
         self._wake()
 
+    def check_signed(self, message: bytes, signature: bytes, chain_pem: bytes, at_ns: int) -> None:
+        """Raise ValueError unless the aggregator's order signer signed `message`; checked here, without the link."""
+        self._identity.check_signed(message, signature, chain_pem, at_ns)
+
     @property
     def connected(self) -> bool:
         return self._stream is not None and self._stream.session is not None
