@@ -20,12 +20,14 @@ CONTROLLERS: dict[str, str] = {
     "pid": "edge_agent.control.pid:Pid",
     "schedule": "edge_agent.control.schedule:Schedule",
     "fixed": "edge_agent.control.fixed:Fixed",
+    "mpc": "edge_agent.control.mpc:Mpc",
     "level": "edge_agent.control.level:Level",
     "volt_var": "edge_agent.control.volt_var:VoltVar",
     "battery": "edge_agent.control.battery:Battery",
     "ev": "edge_agent.control.ev:Ev",
     "ventilation": "edge_agent.control.ventilation:Ventilation",
     "lighting": "edge_agent.control.lighting:Lighting",
+    "traffic": "edge_agent.control.traffic.controller:Traffic",
 }
 
 

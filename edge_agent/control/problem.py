@@ -63,9 +63,9 @@ class Problem:
                 wired.refuse(f"outputs.{name}", "is no input of the twin", f"it has {', '.join(model.inputs)}")
         needed = [*model.states, *(name for name in model.inputs if name not in wired.outputs)]
         for name in needed:
-            if name not in wired.inputs:
+            if name not in wired.roles:
                 wired.refuse(f"inputs.{name}", "is missing", "every state and every input that is not moved is needed")
-        for name in wired.inputs:
+        for name in wired.roles:
             if name not in needed and name.removesuffix(REFERENCE) not in model.states:
                 wired.refuse(f"inputs.{name}", "is nothing of the twin", f"it has {', '.join(needed)}")
 

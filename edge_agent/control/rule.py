@@ -51,7 +51,7 @@ settings = { when = ["air < 2 until > 4"], delay_s = 60, value = 100, otherwise 
         if wired.has("min") and wired.has("max"):
             wired.require(wired.number("min") <= wired.number("max"), ("min", "max"), "is above max", "swap them")
         wired.require_reachable("value", "min", "max", "otherwise")
-        unused = wired.inputs.keys() - {one.role for one in conditions}
+        unused = set(wired.roles) - {one.role for one in conditions}
         if wired.sound and not conditions:
             wired.refuse("settings.when", "has no condition", condition.FORM)
         for role in sorted(unused) if wired.sound else ():
@@ -66,8 +66,8 @@ settings = { when = ["air < 2 until > 4"], delay_s = 60, value = 100, otherwise 
         except ValueError as error:
             wired.refuse(f"settings.when[{index}]", str(error), condition.FORM, text)
             return None
-        if one.role not in wired.inputs:
-            known = ", ".join(wired.inputs) or "none"
+        if one.role not in wired.roles:
+            known = ", ".join(wired.roles) or "none"
             wired.refuse(f"settings.when[{index}]", f"speaks of {one.role}", f"there are the inputs {known}", text)
         return one
 

@@ -143,6 +143,11 @@ class Wired:
 
     # what was read ---------------------------------------------------------------------------------------------
 
+    @property
+    def roles(self) -> Sequence[str]:
+        """The inputs that were given, in the file's order, whether their points exist or not."""
+        return list(self._spec.inputs)
+
     def sense(self, role: str) -> Sense:
         return Sense(self.inputs[role])
 

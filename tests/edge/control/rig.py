@@ -19,7 +19,8 @@ Arrived = Mapping[str, float | tuple[float, int]]  # point → value, or value a
 class Rig:
     """`tick` gives the controller what arrived and applies what it wishes (the middle of an interval).
 
-    Each point is a layout of its own, so that one can fall silent alone. `checks` are those of every point.
+    Each point is a layout of its own, so that one can fall silent alone. `checks` are those of every point that is not
+    among the `quiet` ones.
     """
 
     def __init__(
@@ -27,23 +28,25 @@ class Rig:
         spec: ControllerSpec,
         outputs: Sequence[Output],
         *,
-        points: Sequence[str] = (),
+        quiet: Sequence[str] = (),
         checks: Mapping[str, Mapping[str, float]] | None = None,
         period_ns: int = NS,
         point_period_ns: int = NS,
         predictors: Mapping[str, Predictor] | None = None,
-        controller: Controller | None = None,
     ) -> None:
-        names = list(dict.fromkeys([*spec.inputs.values(), *points]))
+        names = list(dict.fromkeys(spec.inputs.values()))
         layouts, self.image = lay_out([(name.partition("/")[0], (name.partition("/")[2],)) for name in names])
         self._layouts = dict(zip(names, layouts, strict=True))
-        self._cleaning = Cleaning([PointSpec(name, "ratio", "1", checks=checks or {}) for name in names])
+        checked = [{} if name in quiet else checks or {} for name in names]
+        self._cleaning = Cleaning(
+            [PointSpec(name, "ratio", "1", checks=one) for name, one in zip(names, checked, strict=True)]
+        )
         self.wires = Wires(names, outputs, period_ns=period_ns, point_period_ns=point_period_ns, predictors=predictors)
         self.name = spec.name
         self.outputs = outputs
-        found = controller or build(spec, self.wires)
+        found = build(spec, self.wires)
         assert found is not None, self.wires.faults
-        self.controller = found
+        self.controller: Controller = found
         self.period_ns = period_ns
         self.now_ns = 0
         self.applied = [float("nan")] * len(outputs)
