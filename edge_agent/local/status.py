@@ -13,11 +13,11 @@ ANSWER_S = 5.0  # an agent that does not answer by then is not well
 
 
 @contextmanager
-def short(directory: Path) -> Iterator[str]:
-    """A short path of the socket: a Unix socket's address may hold 107 bytes, a state directory's name more."""
+def short(directory: Path, name: str = SOCKET) -> Iterator[str]:
+    """A short path of a socket: a Unix socket's address may hold 107 bytes, a state directory's name more."""
     descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY)
     try:
-        yield f"/proc/self/fd/{descriptor}/{SOCKET}"
+        yield f"/proc/self/fd/{descriptor}/{name}"
     finally:
         os.close(descriptor)
 
@@ -36,7 +36,7 @@ async def serve(directory: Path, report: Callable[[], Mapping[str, object]]) -> 
 
     path = directory / SOCKET
     path.unlink(missing_ok=True)
-    with short(directory) as address:
+    with short(path) as address:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(address)
     path.chmod(0o600)
@@ -51,7 +51,7 @@ async def serve(directory: Path, report: Callable[[], Mapping[str, object]]) -> 
 def ask(directory: Path) -> dict[str, object] | None:
     """The running agent's report; None when no agent runs there."""
     try:
-        with short(directory) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        with short(directory / SOCKET) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
             caller.settimeout(ANSWER_S)
             caller.connect(address)
             parts = b"".join(iter(lambda: caller.recv(65536), b""))

@@ -65,22 +65,22 @@ class Models:
     def close(self) -> None:
         self._key.release()
 
-    async def adopt(self, specs: Sequence[TwinSpec], trusted: Sequence[PublicKey]) -> None:
+    async def adopt(self, specs: Sequence[TwinSpec], *, to_run: bool = True) -> None:
         """Take the models of these twins in hand, at the start of the agent and again after each reload.
 
-        A start is written down before any model is loaded. Where a shelf is empty, the bundle that the gateway's file
-        names is installed; when that fails the log says why, and the twin stands without a model. Raises ShelfFault.
+        Where they are `to_run`, a start is written down before any of them is loaded, and an empty shelf gets the
+        bundle that the gateway's file names; when that fails the log says why, and the twin stands without a model.
+        Raises ShelfFault.
         """
-        self.trusted = trusted
         for name in self._kept.keys() - {spec.name for spec in specs}:
             del self._kept[name]
         for spec in specs:
             if spec.name in self._kept:
                 self._kept[spec.name].spec = spec
             else:
-                await self._begin(spec)
+                await self._open(spec, started=to_run)
         for spec in specs:
-            if not self._kept[spec.name].slots.state.digests:
+            if to_run and not self._kept[spec.name].slots.state.digests:
                 await self._install_own(spec)
 
     async def leave(self) -> None:
@@ -178,13 +178,14 @@ class Models:
             raise NoSuchTwin(f"{twin}: no such twin; the gateway's file has {', '.join(self._kept) or 'none'}")
         return self._kept[twin]
 
-    async def _begin(self, spec: TwinSpec) -> None:
+    async def _open(self, spec: TwinSpec, *, started: bool) -> None:
         shelf = Shelf(self.state_dir, spec.name)
         slots = Slots(await asyncio.to_thread(shelf.open), self.terms)
-        events = slots.started(self.clock.boot_id.hex(), self.clock.monotonic_ns(), self.clock.wall_ns())
-        self._kept[spec.name] = Kept(spec, shelf, slots, slots.run)
-        async with self._changing:
-            await self._save(self._kept[spec.name], events)
+        kept = self._kept[spec.name] = Kept(spec, shelf, slots, slots.run)
+        if started:
+            async with self._changing:
+                events = slots.started(self.clock.boot_id.hex(), self.clock.monotonic_ns(), self.clock.wall_ns())
+                await self._save(kept, events)
 
     async def _install_own(self, spec: TwinSpec) -> None:
         try:
