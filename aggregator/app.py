@@ -12,6 +12,7 @@ from typing import TextIO
 
 from aggregator import systemd
 from aggregator.config import Config
+from aggregator.ingest.dispatch import LOOK_NS, Dispatch
 from aggregator.ingest.intake import Intake
 from aggregator.ingest.line import Line
 from aggregator.ingest.servicer import Sync, add_sync, listener
@@ -23,12 +24,14 @@ from aggregator.projections.rebuild import rebuild_lost
 from aggregator.security.admission import Admission, Peer
 from aggregator.security.authority import OwnAuthority
 from aggregator.security.enrolment import Enrolment, Renewal, add_enrolment, add_renewal
+from aggregator.security.order_signer import OrderSigner
 from aggregator.security.registrar import Registrar
 from aggregator.security.server_identity import ServerIdentity
 from aggregator.stores import Projection, StoreError
 from aggregator.stores.catalogue import Catalogue
 from aggregator.stores.history.segments import SegmentHistory
 from aggregator.stores.log import SqliteLog
+from aggregator.stores.orders import Orders
 from protos.clock import Clock, SystemClock
 
 LOG = logging.getLogger("aggregator")
@@ -59,6 +62,9 @@ class App:
         self.fleet = Fleet(config.fleet)
         self.streams = Streams(config.limits.gateways)
         self.intake = Intake(self.log, self.catalogue, self.streams, self.fleet, config.limits, self.clock)
+        signer = OrderSigner(config.ca, self.authority, self.clock)
+        self.dispatch = Dispatch(Orders(self.catalogue), self.streams, signer, self.clock)
+        self.intake.receipts = self.dispatch.receipt
         self.history = SegmentHistory(config.history, retention_days=config.retention_days)
         self.streams.settle(self.history.checkpoint)
         self.projections: list[Projection] = [
@@ -98,6 +104,7 @@ class App:
         return [
             ("heartbeat", lambda: self._every(BEAT_NS, self._beat)),
             ("watch", lambda: self._every(WATCH_NS, self._watch)),
+            ("orders", lambda: self._every(LOOK_NS, self.dispatch.tick)),
             ("chores", lambda: self._every(CHORES_NS, self._chores)),
             *((one.name, one.run) for one in self.projections),
         ]

@@ -46,13 +46,15 @@ class Intake:
         self._commits: set[asyncio.Task[None]] = set()
         self._hellos: list[Hello] = []
         self._clocks: dict[tuple[str, bytes], ClockRow] = {}
-        self._others: dict[str, Handler] = {  # order receipts and the like come with the parts that send orders
+        self.receipts: Callable[[str, sync_pb2.OrderReceipt], None] = lambda gateway, receipt: None
+        self._others: dict[str, Handler] = {
             "hello": self._hello,
             "clock": self._clock_reading,
             "heartbeat": self._heartbeat,
             "catalogue": self._catalogue_sent,
             "status": self._status,
             "unavailable": self._unavailable,
+            "receipt": self._receipt,
         }
 
     async def read(self, line: Line, session: Session, requests: AsyncIterable[sync_pb2.FromGateway]) -> None:
@@ -116,6 +118,7 @@ class Intake:
         )
         if lost:
             line.say(sync_pb2.ToGateway(resend=sync_pb2.Resend(ranges=ranges(lost))))
+        line.greeted = True
         self._hellos.append((line.gateway, now, hello.software, hello.epoch))
         self._watcher.joined(line.gateway, now, line.not_after_ns, hello)
 
@@ -164,6 +167,9 @@ class Intake:
         if len(spans) > UNAVAILABLE_MAX:
             raise Breach(f"unavailable: at most {UNAVAILABLE_MAX} ranges", final=True)
         self._catalogue.put_unavailable(line.gateway, spans)
+
+    async def _receipt(self, line: Line, session: Session, message: sync_pb2.FromGateway) -> None:
+        self.receipts(line.gateway, message.receipt)
 
     async def _batch(self, line: Line, session: Session, batch: telemetry_pb2.Batch) -> None:
         judged = session.judge(batch, self.clock.wall_ns())

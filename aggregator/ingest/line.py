@@ -46,6 +46,7 @@ class Line:
         "committing",
         "end_reason",
         "gateway",
+        "greeted",
         "heard_ns",
         "heartbeat_ns",
         "not_after_ns",
@@ -60,6 +61,7 @@ class Line:
         self.gateway, self.serial, self.not_after_ns = gateway, serial, not_after_ns
         self.heard_ns = self.spoke_ns = now_ns  # monotonic
         self.heartbeat_ns = HEARTBEAT_MS * MS
+        self.greeted = False  # it has been welcomed: orders may follow
         self.throttled = False  # we are not reading: its silence says nothing
         self.waiting: list[Arrival | Reject] = []
         self.committing: asyncio.Task[None] | None = None

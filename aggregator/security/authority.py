@@ -1,6 +1,7 @@
 """The certificate authority behind an interface: ours on files here; a hardware module or a company's elsewhere.
 
 <state>/ca/root.pem  root.key (may be moved offline)  intermediate.pem  intermediate.key  server.pem (its key too)
+    <state>/ca/orders.pem             key and certificate that sign orders
     <state>/ca/former/<serial>.pem    earlier intermediates: what they signed stays good until it expires
 """
 
@@ -35,6 +36,7 @@ class Authority(Protocol):
     def former(self) -> tuple[x509.Certificate, ...]: ...  # earlier intermediates
     def gateway(self, key: ec.EllipticCurvePublicKey, gateway: str, now: datetime) -> x509.Certificate: ...
     def server(self, key: ec.EllipticCurvePublicKey, names: Sequence[str], now: datetime) -> x509.Certificate: ...
+    def orders(self, key: ec.EllipticCurvePublicKey, now: datetime) -> x509.Certificate: ...
     def sign(self, message: bytes) -> bytes: ...  # ECDSA-SHA256 by the intermediate, DER
 
 
@@ -66,6 +68,9 @@ class OwnAuthority:
 
     def server(self, key: ec.EllipticCurvePublicKey, names: Sequence[str], now: datetime) -> x509.Certificate:
         return certificates.new_server(self.intermediate, self.key, key, names, now)
+
+    def orders(self, key: ec.EllipticCurvePublicKey, now: datetime) -> x509.Certificate:
+        return certificates.new_orders(self.intermediate, self.key, key, now)
 
     def sign(self, message: bytes) -> bytes:
         return self.key.sign(message, ec.ECDSA(hashes.SHA256()))

@@ -1,6 +1,6 @@
 """The shape of every certificate we issue or accept: EC P-256, RFC 5280 profiles. Pure: no files, no clock.
 
-root (CA, path length 1, 20 years) → intermediate (CA, path length 0, 3 years) → server | gateway
+root (CA, path length 1, 20 years) → intermediate (CA, path length 0, 3 years) → server | gateway | orders
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,8 @@ ROOT_LIFE = timedelta(days=20 * 365)
 INTERMEDIATE_LIFE = timedelta(days=3 * 365)
 SERVER_LIFE = timedelta(days=90)
 GATEWAY_LIFE = timedelta(days=30)
+ORDERS_LIFE = timedelta(days=90)
+DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336: signs what people and machines act on
 BACKDATED = timedelta(hours=1)  # a gateway's clock may be behind by up to this and still accept what it just got
 PEM_MAX = 16 << 10  # bytes of a chain or request that a stranger sends
 
@@ -83,6 +85,14 @@ def new_gateway(
 ) -> x509.Certificate:
     name = x509.UniformResourceIdentifier(tls.gateway_uri(gateway))
     return _leaf(issuer, issuer_key, key, gateway, [name], ExtendedKeyUsageOID.CLIENT_AUTH, now, GATEWAY_LIFE)
+
+
+def new_orders(
+    issuer: x509.Certificate, issuer_key: Key, key: ec.EllipticCurvePublicKey, now: datetime
+) -> x509.Certificate:
+    """For whoever signs orders to gateways; good for nothing else."""
+    name = x509.UniformResourceIdentifier(tls.ORDERS_URI)
+    return _leaf(issuer, issuer_key, key, "citytwin orders", [name], DOCUMENT_SIGNING, now, ORDERS_LIFE)
 
 
 def general_name(name: str) -> x509.GeneralName:

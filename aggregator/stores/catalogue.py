@@ -1,7 +1,8 @@
 """What the aggregator knows beside the readings: gateways, their points and clocks, and the audit of every act.
 
 Small, rarely written, shared with the verbs of other processes: the file is the channel between them and the server.
-Every change is one transaction together with its audit row (`act`). Certificates and tokens: `identities.py`.
+Every change is one transaction together with its audit row (`act`). Certificates and tokens: `identities.py`; orders:
+`orders.py`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -52,6 +53,14 @@ SCHEMA = (
         subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
     CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT raise(ABORT, 'the audit only grows'); END;
     CREATE TRIGGER audit_kept BEFORE DELETE ON audit BEGIN SELECT raise(ABORT, 'the audit only grows'); END;
+    """,
+    """
+    CREATE TABLE instruction (
+        id TEXT PRIMARY KEY, gateway TEXT NOT NULL REFERENCES gateway, device TEXT NOT NULL, point TEXT NOT NULL,
+        value REAL, emergency INTEGER NOT NULL, why TEXT NOT NULL, issuer TEXT NOT NULL, fence INTEGER NOT NULL UNIQUE,
+        issued_ns INTEGER NOT NULL, not_after_ns INTEGER NOT NULL, fate TEXT NOT NULL DEFAULT 'waiting',
+        reason TEXT NOT NULL DEFAULT '', decided REAL, fate_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX instruction_open ON instruction (gateway) WHERE fate IN ('waiting', 'sent');
     """,
 )
 
