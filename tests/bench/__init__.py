@@ -13,6 +13,7 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "ingest": "aggregator durable ingest over mTLS, and the memory of 1,000 gateways",
     "history": "readings put into segments, their bytes, a day of a point; rows beside it",
     "certificates": "wrong certificates refused, revocation seen live",
+    "loop": "late ticks of the control loop while disk, link, devices, broker and clock go wrong",
     "roundtrip": "from a changed register through twin and decision to the actuator; a bare client beside it",
     "buffer-bytes": "bytes written to disk per reading, whole life",
     "outage": "72 h without the aggregator: stored, then drained beside live readings",

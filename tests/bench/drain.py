@@ -61,10 +61,10 @@ class Watched:
         await self.buffer.mark(stored, settled, refused)
 
 
-async def fill(directory: Path, hours: float) -> int:
+async def fill(directory: Path, hours: float, gateway: str = GATEWAY) -> int:
     """An outage on a stepped clock; readings stored."""
     clock, devices = SteppedClock(), Devices(DEVICES)
-    buffer = await Buffer.open(directory, GATEWAY, clock, Room())
+    buffer = await Buffer.open(directory, gateway, clock, Room())
     for _ in range(int(hours * 3600) // SECONDS_PER_COMMIT):
         await clock.advance(SECONDS_PER_COMMIT * NS)
         await buffer.append(list(devices.seconds(SECONDS_PER_COMMIT)), Priority.TELEMETRY, anchor_of(clock))
