@@ -9,6 +9,7 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is edge_agent
     "run": "run the gateway",
     "enrol": "give it its identity, with a token from the aggregator",
     "status": "how the running gateway is",
+    "models": "the models that its twins run: list, check, install, rollback",
     "buffer": "look into what it keeps: show, list, history, export, verify",
     "logs": "the newest lines of its log",
     "check": "check a gateway's file and say every fault at once",
