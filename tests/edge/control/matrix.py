@@ -75,7 +75,9 @@ class Trial:
         value = self.values[role]
         return value if role in self._bits else dithered(value, self.tick + 1)
 
-    def differs(self, wishes: Mapping[str, Wish], wanted: Wished) -> str:
+    def differs(self, wishes: Mapping[str, Wish], wanted: Wished | None) -> str:
+        if wanted is None:
+            return "" if wishes else "wishes for nothing"
         if wishes.keys() != wanted.keys():
             return f"wishes for {sorted(wishes) or 'nothing'}, not for {sorted(wanted) or 'nothing'}"
         for role, value in wanted.items():
@@ -99,7 +101,7 @@ def misbehaviour(kind: str, role: str, fault: str, wrap: Wrap | None = None) -> 
     value = None if role == TIME else value
     for tick in range(failing.settles):
         wishes = trial.step(role, value)
-        if not failing.fallback and tick >= (0 if fault == "absent at boot" else GRACE_TICKS) and wishes:
+        if failing.fallback == {} and tick >= (0 if fault == "absent at boot" else GRACE_TICKS) and wishes:
             return [*found, f"{tick} s into it, it wishes for {sorted(wishes)}"]
     if problem := trial.differs(wishes, failing.fallback):
         found.append(f"at the end it {problem}")

@@ -23,7 +23,7 @@ TIME = "time of day"  # what a kind reads of the view, besides its inputs
 class Failing:
     """What a role's failure leads to, in the scene or in one with other values."""
 
-    fallback: Wished
+    fallback: Wished | None  # None: it goes on without, and wishes something
     values: Mapping[str, float] = field(default_factory=dict)
     healthy: Wished | None = None
     settles: int = 40  # ticks of 1 s from the failure to the fallback; longer where the kind has a lag
@@ -120,6 +120,27 @@ SCENES: dict[str, Scene] = {
             ),
         },
         healthy={"light_1": 0, "light_2": 0},
+    ),
+    "traffic": Scene(
+        {
+            "stage": 1,
+            "next_stage": 2,
+            "stage_age": 20,
+            "min_green": 6,
+            "yellow": 3,
+            "all_red": 2,
+            "arrived_main": 40,
+            "departed_main": 38,
+            "standing_main": 1,
+            "between_side": 4,
+        },
+        {
+            **{role: Failing(NONE, bit=True) for role in ("stage", "next_stage", "stage_age")},
+            **{role: Failing(NONE, bit=True) for role in ("min_green", "yellow", "all_red")},
+            **{role: Failing(None, bit=True) for role in ("arrived_main", "departed_main", "standing_main")},
+            "between_side": Failing(None, bit=True),
+        },
+        ranges={"request": (0.0, 399.0)},
     ),
 }
 

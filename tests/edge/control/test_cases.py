@@ -22,6 +22,7 @@ from edge_agent.setpoint import Wish
 from protos.clock import NS
 from protos.quality import Quality, Reason, code
 from tests.edge.control.rig import Arrived, Rig
+from tests.edge.control.scenes import SCENES
 from tests.edge.control.wiring import output, spec_of
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*/*.toml"))
@@ -33,7 +34,8 @@ def rig_of(case: dict[str, Any], kind: str) -> Rig:
     table = {"name": "it", "kind": kind} | case["controller"]
     declared = case.get("outputs", {})
     names = dict.fromkeys([*table["outputs"].values(), *declared])
-    return Rig(spec_of(table), [output(name, **declared.get(name, {})) for name in names])
+    predictors = SCENES[kind].predictors if kind in SCENES else {}
+    return Rig(spec_of(table), [output(name, **declared.get(name, {})) for name in names], predictors=predictors)
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
