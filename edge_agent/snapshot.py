@@ -15,10 +15,12 @@ from edge_agent.image import Codes, Floats
 from edge_agent.profile import Device
 from edge_agent.setpoint import Decision
 from protos.clock import NS
+from protos.quality import Quality, code
 from protos.vocabulary import internal_unit
 
 ESTIMATE_TICKS = 3  # an estimate that is not renewed in so many periods is not to be used any more,
 ESTIMATE_NS = NS  # but not before a second has passed: those who read are slower than a fast loop
+BAD = code(Quality.BAD)  # codes from here on are BAD
 
 
 class Mode(Enum):
@@ -126,7 +128,13 @@ class Snapshot:
         """UTC ns of a monotonic time."""
         return None if self.utc_ns is None else self.utc_ns + at_ns - self.now_ns
 
-    @property
-    def estimates_until_ns(self) -> int:
-        """When the estimates are too old to be used."""
+    def decision_until_ns(self, output: int) -> int:
+        """Until when others may act on the decision; 0: not at all."""
+        decision = self.decisions[output]
+        return decision.not_after_ns if decision.acts and self.mode is not Mode.STOPPED else 0
+
+    def estimate_until_ns(self, twin: int, state: int) -> int:
+        """Until when others may act on the estimate; 0: not at all."""
+        if self.mode is Mode.STOPPED or self.twins[twin].codes[state] >= BAD:
+            return 0
         return self.now_ns + max(ESTIMATE_TICKS * self.roster.period_ns, ESTIMATE_NS)

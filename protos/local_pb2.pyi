@@ -17,7 +17,7 @@ class WatchRequest(_message.Message):
     def __init__(self, points: _Optional[_Iterable[str]] = ..., least_ms: _Optional[int] = ..., changes_only: bool = ...) -> None: ...
 
 class Reading(_message.Message):
-    __slots__ = ("device", "point", "value", "code", "source_utc_ns", "not_after_utc_ns", "why", "model", "unit", "sd", "valid_ms", "output", "authority", "applied", "by", "limited", "tick")
+    __slots__ = ("device", "point", "value", "code", "source_utc_ns", "not_after_utc_ns", "why", "model", "unit", "sd", "not_after_boottime_ns", "output", "authority", "applied", "by", "limited", "tick")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     POINT_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -28,7 +28,7 @@ class Reading(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     SD_FIELD_NUMBER: _ClassVar[int]
-    VALID_MS_FIELD_NUMBER: _ClassVar[int]
+    NOT_AFTER_BOOTTIME_NS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     AUTHORITY_FIELD_NUMBER: _ClassVar[int]
     APPLIED_FIELD_NUMBER: _ClassVar[int]
@@ -45,14 +45,14 @@ class Reading(_message.Message):
     model: str
     unit: str
     sd: float
-    valid_ms: int
+    not_after_boottime_ns: int
     output: str
     authority: str
     applied: float
     by: str
     limited: str
     tick: int
-    def __init__(self, device: _Optional[str] = ..., point: _Optional[str] = ..., value: _Optional[float] = ..., code: _Optional[int] = ..., source_utc_ns: _Optional[int] = ..., not_after_utc_ns: _Optional[int] = ..., why: _Optional[str] = ..., model: _Optional[str] = ..., unit: _Optional[str] = ..., sd: _Optional[float] = ..., valid_ms: _Optional[int] = ..., output: _Optional[str] = ..., authority: _Optional[str] = ..., applied: _Optional[float] = ..., by: _Optional[str] = ..., limited: _Optional[str] = ..., tick: _Optional[int] = ...) -> None: ...
+    def __init__(self, device: _Optional[str] = ..., point: _Optional[str] = ..., value: _Optional[float] = ..., code: _Optional[int] = ..., source_utc_ns: _Optional[int] = ..., not_after_utc_ns: _Optional[int] = ..., why: _Optional[str] = ..., model: _Optional[str] = ..., unit: _Optional[str] = ..., sd: _Optional[float] = ..., not_after_boottime_ns: _Optional[int] = ..., output: _Optional[str] = ..., authority: _Optional[str] = ..., applied: _Optional[float] = ..., by: _Optional[str] = ..., limited: _Optional[str] = ..., tick: _Optional[int] = ...) -> None: ...
 
 class Tick(_message.Message):
     __slots__ = ("number", "utc_ns", "mode", "late", "missed", "readings")

@@ -11,14 +11,12 @@ from typing import NamedTuple
 from edge_agent.setpoint import Authority
 from edge_agent.snapshot import Mode, Snapshot
 from protos.clock import NS
-from protos.quality import Quality, code
 
 MAGIC = 0x4354  # "CT"
 VERSION = 1  # of what the slots mean; a change of meaning is a new number
 HEARTBEAT = 100  # the register that the other side writes
 MS = NS // 1000
 U16, U32 = 2**16 - 1, 2**32 - 1
-BAD = code(Quality.BAD)
 
 MODES = {Mode.STARTING: 1, Mode.RUNNING: 2, Mode.FAILSAFE: 3, Mode.STOPPED: 4}
 AUTHORITIES = {
@@ -73,17 +71,12 @@ def since_ms(moment: Moment, at_ns: int) -> int:
 
 def decision_ms(moment: Moment, place: int, _: int = 0) -> int:
     """For how long the decision counts; 0: do not use it."""
-    decision = moment.snapshot.decisions[place]
-    stopped = moment.snapshot.mode is Mode.STOPPED
-    return 0 if stopped or not decision.acts else ms(decision.not_after_ns - moment.now_ns)
+    return ms(moment.snapshot.decision_until_ns(place) - moment.now_ns)
 
 
 def estimate_ms(moment: Moment, twin: int, state: int) -> int:
     """For how long the estimate may be used; 0: do not use it."""
-    snapshot = moment.snapshot
-    if snapshot.mode is Mode.STOPPED or snapshot.twins[twin].codes[state] >= BAD:
-        return 0
-    return ms(snapshot.estimates_until_ns - moment.now_ns)
+    return ms(moment.snapshot.estimate_until_ns(twin, state) - moment.now_ns)
 
 
 def decided(field: str) -> Take:
