@@ -36,7 +36,7 @@ async def serve(directory: Path, report: Callable[[], Mapping[str, object]]) -> 
 
     path = directory / SOCKET
     path.unlink(missing_ok=True)
-    with short(path) as address:
+    with short(directory) as address:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(address)
     path.chmod(0o600)
@@ -51,7 +51,7 @@ async def serve(directory: Path, report: Callable[[], Mapping[str, object]]) -> 
 def ask(directory: Path) -> dict[str, object] | None:
     """The running agent's report; None when no agent runs there."""
     try:
-        with short(directory / SOCKET) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        with short(directory) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
             caller.settimeout(ANSWER_S)
             caller.connect(address)
             parts = b"".join(iter(lambda: caller.recv(65536), b""))
