@@ -87,9 +87,11 @@ def tell(config: Gateway, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"models": rows, "refused": refused, "running": asked is not None}))
         return 0
-    show([short(row) for row in rows], as_json=False, title="models" if asked else "models (no agent is running)")
+    told = [{key: row[key] for key in ("twin", "model", "state", "since", "why")} for row in rows]
+    show(told, as_json=False, title="models" if asked else "models (no agent is running)")
     if refused:
-        show([short(row) for row in refused], as_json=False, title="taken back, not tried again without --again")
+        told = [{**row, "digest": row["digest"][:DIGEST_SHOWN]} for row in refused]
+        show(told, as_json=False, title="taken back, not tried again without --again")
     return 0
 
 
@@ -113,7 +115,7 @@ def slots(twin: str, state: State, watched_s: float | None) -> Iterator[dict[str
 
 def standing(slot: str, phase: Phase, watched_s: float | None) -> str:
     if slot == "previous":
-        return "kept"
+        return "previous"
     if slot == "current":
         return "beside" if phase is Phase.PROBATION else "in service"
     terms = Terms()
@@ -121,14 +123,10 @@ def standing(slot: str, phase: Phase, watched_s: float | None) -> str:
     return str(phase) if watched_s is None else f"{phase} {watched_s:.0f}/{least:.0f} s"
 
 
-def short(row: Mapping[str, object]) -> dict[str, object]:
-    return {**row, "digest": str(row["digest"])[:DIGEST_SHOWN]}
-
-
 def time_text(model: Model) -> str:
     import numpy as np
 
-    return f"{np.datetime64(model.since_ns // 10**9, 's')}Z"
+    return f"{np.datetime64(model.since_ns // (60 * 10**9), 'm')}Z".replace("T", " ")
 
 
 # ---- check, install, rollback
@@ -158,9 +156,9 @@ def check(config: Gateway, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"ok": True, "said": "passed its trial", **found}))
         return 0
-    shown = {key: ", ".join(value) if isinstance(value, list) else value for key, value in found.items()}
+    shown = {key: ", ".join(value) if isinstance(value, list) else str(value) for key, value in found.items()}
     rows = [{"what": key, "is": value} for key, value in shown.items()]
-    show(rows, as_json=False, title=f"{args.file}: passed its trial")
+    show(rows, as_json=False, title=f"{args.file.name}: passed its trial")
     return 0
 
 
@@ -182,7 +180,7 @@ def do(config: Gateway, args: argparse.Namespace, request: Mapping[str, object],
     if args.json:
         print(json.dumps(done))
     else:
-        print(done["said"] if asked is not None else f"{done['said']}; the agent begins with it when it starts")
+        print(done["said"] if asked is not None else f"{done['said']}; no agent is running")
     return 0
 
 
