@@ -148,6 +148,13 @@ class Connection:
         except (aiomqtt.MqttError, ValueError) as error:
             raise ConnectionFault(f"broker {self.broker.name}: publishing to {request.topic}: {error}") from error
 
+    async def tell(self, topic: str, payload: bytes) -> None:
+        """Publish at QoS 0, never retained: for whoever listens now."""
+        try:
+            await self._client.publish(topic, payload, qos=0, retain=False)
+        except (aiomqtt.MqttError, ValueError) as error:
+            raise ConnectionFault(f"broker {self.broker.name}: publishing to {topic}: {error}") from error
+
     async def closed(self) -> None:
         """Wait until the connection ends, and raise ConnectionFault with the reason."""
         try:

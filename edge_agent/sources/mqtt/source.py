@@ -248,6 +248,18 @@ class Mqtt:
             self._writes.done(group, at, watch)
         return watch.outcome(seconds)
 
+    async def tell(self, topic: str, payload: bytes) -> bool:
+        """Say something to whoever listens now, at QoS 0 and never retained. False where it could not be sent."""
+        connection = self._connection
+        if connection is None or not self.connected.is_set():
+            return False
+        try:
+            await connection.tell(topic, payload)
+        except ConnectionFault as fault:
+            log.debug("%s", fault)
+            return False
+        return True
+
     def gauges(self) -> Mapping[str, float]:
         return {
             **self._reader.counts,
