@@ -119,6 +119,7 @@ class OrderDesk:
                 await self._remember()
             else:
                 await self._order(order)
+            self._waiting.task_done()
 
     async def _order(self, order: pb.Order) -> None:
         try:
