@@ -9,8 +9,8 @@
  4. With nothing in service there is nothing to compare with: the candidate begins on probation.
  5. Only seconds in which both were measured count; a phase that cannot be judged for `patience_s` ends in a refusal.
  6. One NaN or infinity ends a trial.
- 7. `strikes` seconds in a row in which more than `share` of the steps left the envelope or missed the deadline end
-    it, and so does more than `share` of such seconds when the phase is over.
+ 7. A second is bad when more than `outside` of its steps left the envelope or more than `late` missed the deadline;
+    `strikes` of them in a row end a trial, and so does more than `share` of bad seconds when the phase is over.
  8. Residual drift: the candidate's squared residual may be `margin` times that of the model beside it, its NIS per
     channel `nis_max` or `margin` times the other's. Page's cumulative sum of the excess ends a trial at `drift_s`,
     the mean over the phase decides at its end.

@@ -14,8 +14,10 @@ class Terms:
     margin: float = 1.1  # of squared residuals: 5 % in the residual itself
     nis_max: float = 3.0  # per channel; a calibrated model has 1
     drift_s: float = 30.0  # seconds of residuals far beyond the margin, or proportionally more of a little
-    strikes: int = 3
-    share: float = 0.01
+    strikes: int = 3  # bad seconds in a row
+    outside: float = 0.1  # of the steps of a second: more is a bad second
+    late: float = 0.01
+    share: float = 0.02  # of the seconds of a phase that may be bad
     starts: int = 3
     starts_s: float = 600.0
     safe_starts: int = 6
@@ -36,12 +38,11 @@ class Vitals:
     residual: float = math.nan
     nis: float = math.nan
 
-    def struck(self, share: float) -> str:
+    def struck(self, terms: Terms) -> str:
         """What was wrong with too many of the steps; "" nothing."""
-        for what, count in (("left the envelope", self.outside), ("missed the deadline", self.late)):
-            if count > share * self.steps:
-                return what
-        return ""
+        if self.outside > terms.outside * self.steps:
+            return "left the envelope"
+        return "missed the deadline" if self.late > terms.late * self.steps else ""
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class Watch:
         """Take one report; what ends the trial, "" nothing."""
         if own.nan:
             return f"{own.nan} of {own.steps} outputs were no numbers"
-        struck = own.struck(terms.share)
+        struck = own.struck(terms)
         self.strikes = self.strikes + 1 if struck else 0
         self.struck_s += elapsed_s if struck else 0.0
         if self.strikes >= terms.strikes:
