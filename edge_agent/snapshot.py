@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+import numpy as np
+
 from edge_agent.cell import Cell
-from edge_agent.image import Codes, Floats
+from edge_agent.image import Codes, Floats, Frame
 from edge_agent.profile import Device
 from edge_agent.setpoint import Decision
 from protos.clock import NS
 from protos.quality import Quality, code
 from protos.vocabulary import internal_unit
 
-ESTIMATE_TICKS = 3  # an estimate that is not renewed in so many periods is not to be used any more,
+ESTIMATE_STEPS = 3  # an estimate that is not renewed in so many periods is not to be used any more,
 ESTIMATE_NS = NS  # but not before a second has passed: those who read are slower than a fast loop
 BAD = code(Quality.BAD)  # codes from here on are BAD
 
@@ -37,7 +39,14 @@ class TwinNames(NamedTuple):
 
     name: str
     states: tuple[str, ...]
-    units: tuple[str, ...]  # of each state; "" unknown
+    units: tuple[str, ...]  # of each state
+    period_ns: int = 0  # of its steps; 0: that of the loop
+
+    @classmethod
+    def of(cls, name: str, quantities: Mapping[str, str], period_ns: int = 0) -> "TwinNames":
+        """Of a twin's points with the quantity of each (twin/points.py): what has an `_sd` is an estimate."""
+        states = tuple(point for point in quantities if f"{point}_sd" in quantities)
+        return cls(name, states, tuple(internal_unit(quantities[one]) for one in states), period_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,24 @@ class TwinState:
     slot: str = ""  # which model is applied: current, probation, linear, none
     nis: float = float("nan")  # normalised innovation squared per channel: about 1 when it fits
     coasting_ns: int = 0  # how long it has gone on without a measurement of some channel; 0: it has all
+    at_ns: int = 0  # when it made the step; 0: in this tick
+
+    @classmethod
+    def of(cls, names: TwinNames, frame: Frame, model: str = "", slot: str = "") -> "TwinState":
+        """Of the frame that the twin's step gave."""
+        points = frame.layout.points
+        values = {point: float(value) for point, value in zip(points, frame.values, strict=True)}
+        places = [points.index(state) for state in names.states]
+        return cls(
+            values=frame.values[places],
+            sd=np.array([values[f"{state}_sd"] for state in names.states]),
+            codes=np.zeros(len(places), np.uint8) if frame.codes is None else frame.codes[places],
+            model=model,
+            slot=slot,
+            nis=values.get("nis", np.nan),
+            coasting_ns=round(values.get("coasting", 0) * NS),
+            at_ns=frame.receive_ns,
+        )
 
 
 class Central(NamedTuple):
@@ -137,4 +164,5 @@ class Snapshot:
         """Until when others may act on the estimate; 0: not at all."""
         if self.mode is Mode.STOPPED or self.twins[twin].codes[state] >= BAD:
             return 0
-        return self.now_ns + max(ESTIMATE_TICKS * self.roster.period_ns, ESTIMATE_NS)
+        period_ns = self.roster.twins[twin].period_ns or self.roster.period_ns
+        return (self.twins[twin].at_ns or self.now_ns) + max(ESTIMATE_STEPS * period_ns, ESTIMATE_NS)
