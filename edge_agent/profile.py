@@ -36,6 +36,7 @@ class Register:
     mask: int = 0  # of bits16 and bits32: 0 for the whole word
     scale_from: str = ""  # name of the point that holds the power of ten (SunSpec)
     write_function: int = 0  # 5 6 15 16 23; 0: not writable
+    model: int = 0  # SunSpec model that `address` is an offset in, its head included; 0: a plain address
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,10 @@ def check_register(point: Mapping[str, Any], at: Place) -> None:
         at.below("address").fault(f"leaves no room for {size} registers", "the last address is 65535", point["address"])
     if point["mask"] and not kind.startswith("bits"):
         at.below("mask").fault(f"does not go with the type {kind}", "make it bits16 or bits32", point["mask"])
+    if point["model"] and function != 3:
+        at.below("model").fault(
+            "does not go with the function", "SunSpec models are read by function 3", point["model"]
+        )
     if point["mask"] > 0xFFFF and kind == "bits16":
         at.below("mask").fault("is wider than bits16", "make the type bits32", point["mask"])
 
@@ -193,7 +197,7 @@ def build(name: str, values: Mapping[str, Any]) -> Profile:
 
 
 def build_point(point: Mapping[str, Any], on_modbus: bool, period_ms: int) -> PointSpec:
-    places = ("function", "address", "type", "length", "order", "mask", "scale_from", "write_function")
+    places = ("function", "address", "type", "length", "order", "mask", "scale_from", "write_function", "model")
     same = ("name", "quantity", "unit", "scale", "offset", "invalid", "access", "verify")
     return PointSpec(
         **{key: point[key] for key in same},

@@ -99,6 +99,7 @@ POINT = Section(
         ),
         Key("unit", "text", "unit on the wire, after scale and offset", "", example='"kW"'),
         Key("address", "integer", "0-based address of the first register or bit", None, 0, 65535, example="3059"),
+        Key("model", "integer", "SunSpec model that `address` is an offset in; found wherever it is", 0, 0, 65534),
         Key(
             "function",
             "integer",

@@ -108,4 +108,7 @@ def where(point: PointSpec) -> str:
     register = point.register
     order = "" if register.order == "ABCD" or register.type in ("bit", "u16", "i16") else f" {register.order}"
     scale = f" × {point.scale:g}" if point.scale != 1 else f" × 10^{register.scale_from}" if register.scale_from else ""
-    return f"{register.function}:{register.address} {register.type}{order}{scale}"
+    start = (
+        f"model {register.model}+{register.address}" if register.model else f"{register.function}:{register.address}"
+    )
+    return f"{start} {register.type}{order}{scale}"

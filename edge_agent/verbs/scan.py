@@ -5,15 +5,17 @@
     edge-agent scan /dev/ttyUSB0 --json
 
 Each unit is asked for one register; whatever answers, even with an exception, is there. A unit that is there is asked
-for its identification (function 43/14) and for a few telling points of each profile: the share that comes as the
-profile says, and lies in its range, is the fit. A fit is a hint, not a proof: look at the values before trusting it.
+for its identification (function 43/14), its SunSpec models, and for a few telling points of each profile: the share
+that comes as the profile says, and lies in its range, is the fit. A fit is a hint, not a proof: look at the values
+before trusting it.
 """
 
 import argparse
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from edge_agent.config import Library
 from edge_agent.profile import ModbusManners, PointSpec, Profile
@@ -26,6 +28,7 @@ from edge_agent.sources.modbus.identify import identify
 from edge_agent.sources.modbus.link import Link
 from edge_agent.sources.modbus.plan import Limits, coalesce
 from edge_agent.sources.modbus.source import link_to
+from edge_agent.sources.modbus.sunspec import Model, all_placed, models_of
 from protos.clock import SystemClock
 from protos.units import coefficients
 
@@ -86,6 +89,7 @@ def units_of(text: str) -> Iterator[int]:
 class Found:
     unit: int
     identity: dict[str, str] = field(default_factory=dict)
+    models: Sequence[Model] = ()  # its SunSpec chain
     suggestions: list[tuple[float, str]] = field(default_factory=list)  # (fit, profile id), best first
     every_unit: bool = False
 
@@ -94,6 +98,7 @@ def row(one: Found) -> dict[str, object]:
     return {
         "unit": "any" if one.every_unit else one.unit,
         "identification": ", ".join(one.identity.values()),
+        "SunSpec models": ", ".join(str(model.number) for model in one.models),
         "profiles that fit": ", ".join(f"{name} {fit:.0%}" for fit, name in one.suggestions) or "none",
     }
 
@@ -141,7 +146,8 @@ class Scan:
                 found[0].every_unit = True
             for one in progress(found, "asking who they are", len(found)):
                 one.identity = await self._identity(one.unit)
-                one.suggestions = await self._suggest(one.unit)
+                one.models = await self._models(one.unit)
+                one.suggestions = await self._suggest(one)
             return found
         finally:
             self.link.drop()
@@ -181,15 +187,28 @@ class Scan:
         except (Refused, NoAnswer):
             return {}
 
-    async def _suggest(self, unit: int) -> list[tuple[float, str]]:
+    async def _models(self, unit: int) -> Sequence[Model]:
+        """Its SunSpec chain; nothing where there is none."""
+        try:
+            return await models_of(partial(self._words, unit))
+        except NoAnswer:
+            return ()
+
+    async def _words(self, unit: int, address: int, count: int) -> bytes | None:
+        try:
+            return await self._ask(read(unit, 3, address, count))
+        except Refused:
+            return None
+
+    async def _suggest(self, one: Found) -> list[tuple[float, str]]:
         fits: list[tuple[float, int, str]] = []
         silences = 0
         for profile in self.profiles:
-            points = telling(profile)
+            points = telling(replace(profile, points=tuple(all_placed(profile.points, one.models))))
             if not points or silences >= SILENCES_MAX:
                 continue
             try:
-                fits.append((await self._fit(unit, profile, points), len(profile.points), profile.id))
+                fits.append((await self._fit(one.unit, profile, points), len(profile.points), profile.id))
             except NoAnswer:
                 silences += 1
         best = sorted((fit for fit in fits if fit[0] >= FIT_MIN), reverse=True)[:SUGGESTED_MAX]

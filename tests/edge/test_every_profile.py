@@ -4,6 +4,7 @@
 units. The values were worked out beside the code (vendor examples, or packed with struct), not by it.
 """
 
+import asyncio
 import json
 import math
 import tomllib
@@ -27,6 +28,7 @@ from edge_agent.config.schema import of_section
 from edge_agent.profile import Device, ModbusManners, PointSpec, Profile
 from edge_agent.sources.modbus.decode import Decoder, texts
 from edge_agent.sources.modbus.plan import Block, Limits, coalesce
+from edge_agent.sources.modbus.sunspec import Model, all_placed, models_of
 from edge_agent.sources.modbus.values import size
 from edge_agent.sources.mqtt.payloads import PAYLOADS, resolve
 from edge_agent.sources.mqtt.payloads.kind import Moment
@@ -146,6 +148,16 @@ def memory_of(case: dict[str, Any]) -> Memory:
     return held
 
 
+async def chain_of(held: Memory) -> Sequence[Model]:
+    """The SunSpec models of a device with these registers."""
+
+    async def ask(address: int, count: int) -> bytes | None:
+        words = [held.get((3, address + k)) for k in range(count)]
+        return None if None in words else b"".join(word.to_bytes(2) for word in words if word is not None)
+
+    return await models_of(ask)
+
+
 def payload_of(blocks: Sequence[Block], held: Memory) -> bytes:
     """What a device with these registers would answer to the blocks' requests, joined."""
     payload = b""
@@ -178,7 +190,7 @@ def decoded(profile: Profile, case: dict[str, Any]) -> tuple[dict[str, float], d
     """The case through the gateway's own planning and decoding: values, codes and texts by point."""
     assert profile.modbus is not None
     held = memory_of(case)
-    there = present(profile.points, held)
+    there = present(all_placed(profile.points, asyncio.run(chain_of(held))), held)
     numeric = [point for point in there if point.register and point.register.type != "str"]
     strings = [point for point in there if point.register and point.register.type == "str"]
     blocks = planned(numeric, profile.modbus)

@@ -10,6 +10,7 @@ from edge_agent.profile import Device, PointSpec, Register
 from edge_agent.sources.modbus.breaker import Breaker
 from edge_agent.sources.modbus.decode import Decoder
 from edge_agent.sources.modbus.plan import Block, Limits, coalesce
+from edge_agent.sources.modbus.sunspec import Model, placed
 from protos.clock import NS
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,9 @@ class Unit:
     timeout_ns: int
     pause_ns: int
     jobs: "list[Job]" = field(default_factory=list)
+    models: Sequence[Model] = ()  # its SunSpec chain, where a profile asks for it
+    chained: int | None = None  # the connection (`Link.reconnects`) on which the chain was read
+    chain_ns: int = 0  # not read again before, when there was none
 
 
 def register_of(spec: PointSpec) -> Register:
@@ -59,6 +63,20 @@ class Job:
         if manners is None:
             raise ValueError(f"device {self.device.name}: profile {self.device.profile.id} has no [modbus]")
         self.limits = Limits.of(manners)
+        self.given = self.specs  # as the profile says them, by SunSpec model or by address
+        self.by_model = any(register.model for register in self.registers)
+        if self.by_model:
+            self.place(())
+        else:
+            self.plan()
+
+    def place(self, models: Sequence[Model]) -> None:
+        """Put points given by SunSpec model where the device has them; those that it does not have are refused."""
+        found = [placed(spec, models) for spec in self.given]
+        self.refused = {number for number, spec in enumerate(found) if spec is None}
+        self.specs = tuple(spec or given for spec, given in zip(found, self.given, strict=True))
+        self.registers = tuple(register_of(spec) for spec in self.specs)
+        self._limits.clear()
         self.plan()
 
     def plan(self) -> None:
@@ -72,7 +90,7 @@ class Job:
             self.blocks += coalesce(self.unit.number, [(n, self.registers[n]) for n in numbers], limits)
         numeric = len(self.numeric)
         seen = [replace(one, points=tuple(n for n in one.points if n < numeric)) for one in self.blocks]
-        self.decoder = Decoder(self.numeric, self.shown, seen)
+        self.decoder = Decoder(self.specs[:numeric], self.shown, seen)
 
     def narrow(self, block: Block, refused: set[int]) -> None:
         """The device refused `block`; of its points, read one by one, it refused these. Remembered from now on.

@@ -7,18 +7,24 @@ points are said to be BAD NO_ANSWER once when it falls silent and at each probe,
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
 
 from edge_agent.image import NEVER, Emit, Frame
 from edge_agent.sources.modbus.decode import EXCEPTION, texts
 from edge_agent.sources.modbus.faults import Garbled, Guarded, NoAnswer, Refused
-from edge_agent.sources.modbus.job import TEXT_AGAIN_NS, Job
+from edge_agent.sources.modbus.framing import read
+from edge_agent.sources.modbus.job import TEXT_AGAIN_NS, Job, Unit
 from edge_agent.sources.modbus.link import Link
 from edge_agent.sources.modbus.plan import Block
+from edge_agent.sources.modbus.sunspec import models_of
 from protos.clock import NS, Clock
 
 log = logging.getLogger(__name__)
 NO_SUCH = (2, 3)  # exceptions that speak of the addresses asked for
 BEYOND_GATEWAY = (10, 11)  # a gateway speaks for a unit behind it that does not answer
+CHAIN_AGAIN_NS = 60 * NS  # a unit without a SunSpec chain may still be starting: looked at again after this
 GUARD_WAIT_NS = 150 * NS // 1000  # what cannot be read in two is waited for so long, else left out of this cycle
 
 
@@ -47,6 +53,8 @@ class Poller:
             self.counters.skipped += 1
             return
         probing = breaker.open
+        if job.by_model and not await self._walked(job, said=job.silent and not probing):
+            return
         parts: list[bytes] = []
         missing: list[tuple[Block, int]] = []
         for block in (blocks := job.blocks):
@@ -68,6 +76,39 @@ class Poller:
             begun = self.link.last_ns
         if blocks is job.blocks:  # else a refused block was split: the next cycle reads the new ones
             self._tell(job, blocks, parts, missing, said=job.silent and not probing)
+
+    async def _walked(self, job: Job, said: bool) -> bool:
+        """Whether the unit's SunSpec chain is known: it is walked along once on each connection."""
+        unit = job.unit
+        if unit.chained == self.link.reconnects or self.clock.monotonic_ns() < unit.chain_ns:
+            return True
+        try:
+            unit.models = await models_of(partial(self._words, unit))
+        except NoAnswer as error:
+            self._failed(job, error)
+            self._tell(job, job.blocks, [], [(one, NEVER) for one in job.blocks], said)
+            return False
+        for one in filter(lambda one: one.by_model, unit.jobs):
+            one.place(unit.models)
+        if unit.models:
+            unit.chained = self.link.reconnects
+            numbers = ", ".join(str(model.number) for model in unit.models)
+            log.info("%s (unit %d) has the SunSpec models %s", job.device.name, unit.number, numbers)
+        else:
+            unit.chain_ns = self.clock.monotonic_ns() + CHAIN_AGAIN_NS
+            log.warning("%s (unit %d) has no SunSpec models at 40000, 0 or 50000", job.device.name, unit.number)
+        return True
+
+    async def _words(self, unit: Unit, address: int, count: int) -> bytes | None:
+        """Holding registers of a unit, None where it refuses. Raises NoAnswer."""
+        try:
+            return await self.link.ask(
+                read(unit.number, 3, address, count), unit.breaker.timeout_ns(unit.timeout_ns), unit.pause_ns
+            )
+        except Refused as refusal:
+            if refusal.code in BEYOND_GATEWAY:
+                raise NoAnswer(f"exception {refusal.code}: the gateway does not reach the unit") from refusal
+            return None
 
     async def _read(self, job: Job, block: Block, timeout_ns: int) -> bytes | None:
         """The data of one block, None if the device refuses it for now. Raises NoAnswer."""
@@ -132,10 +173,15 @@ class Poller:
         """Emit what was read; a frame without any value only where that was not `said` before."""
         if job.layout is None:
             return
-        nothing = len(missing) == len(blocks) and bool(blocks)
+        unplaced = job.by_model and not job.unit.models and not job.unit.chain_ns  # its chain was never read
+        nothing = unplaced or (len(missing) == len(blocks) and bool(blocks))
         if nothing and said:
             return
         job.silent = nothing
+        if unplaced:
+            now, count = self.clock.monotonic_ns(), len(job.layout.points)
+            self.emit(Frame(job.layout, now, now, np.full(count, np.nan), np.full(count, NEVER, np.uint8)))
+            return
         parts += [bytes(one.request.data) for one in blocks[len(parts) :]]
         payload = parts[0] if len(parts) == 1 else b"".join(parts)
         now = self.clock.monotonic_ns()

@@ -19,6 +19,7 @@ from edge_agent.sources.modbus.mbap import MbapLink
 from edge_agent.sources.modbus.poll import Counters, Poller
 from edge_agent.sources.modbus.rtu import RtuLink
 from edge_agent.sources.modbus.schedule import Schedule
+from edge_agent.sources.modbus.sunspec import all_placed
 from edge_agent.sources.modbus.writer import Writer
 from protos.clock import NS, Clock
 
@@ -125,8 +126,11 @@ class Modbus:
             return Written(Outcome.REJECTED, math.nan, f"{device} has no point {point}")
         spec = by_name[point]
         scale = spec.register.scale_from if spec.register else ""
-        specs = (spec, by_name[scale]) if scale else (spec,)
-        return await self._writer.write(self._units[self._devices[device].unit], specs, value, again)
+        unit = self._units[self._devices[device].unit]
+        specs = all_placed((spec, by_name[scale]) if scale else (spec,), unit.models)
+        if len(specs) < 1 + bool(scale):
+            return Written(Outcome.REJECTED, math.nan, f"{device} has not shown the SunSpec model of {point}")
+        return await self._writer.write(unit, specs, value, again)
 
     async def _refresh(self) -> None:
         """Rewrite what is held when it is due."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from edge_agent.profile import PointSpec, Profile, Register
+from edge_agent.verbs.simulate.chain import chained
 from edge_agent.verbs.simulate.signals import Signal
 
 TABLE = {1: 1, 5: 1, 15: 1, 2: 2, 3: 3, 6: 3, 16: 3, 22: 3, 23: 3, 4: 4}  # function code → the table it works on
@@ -66,6 +67,11 @@ class Memory:
     _fresh_s: float = -math.inf
 
     def __post_init__(self) -> None:
+        self.profile, heads, whole = chained(self.profile)
+        if self.mode == "signals":
+            self.cells.update({(3, address): 0 for address in whole})
+        self.cells.update({(3, address): word for address, word in heads.items()})
+        self.written.update((3, address) for address in heads)
         for point in self.profile.points:
             if point.register is not None and (name := point.register.scale_from):
                 self.exponents[name] = max(self.exponents.get(name, EXPONENT_MIN), fitting(point, point.register))
@@ -146,7 +152,7 @@ class Memory:
         )
         for (table, _, end), (after, start, _) in pairwise(spans):
             if table == after and 0 < start - end <= gap:
-                self.cells.update(((table, address), 0) for address in range(end, start))
+                self.cells = {(table, address): 0 for address in range(end, start)} | self.cells
 
 
 def fitting(point: PointSpec, register: Register) -> int:

@@ -11,6 +11,7 @@ from edge_agent.sources.modbus.breaker import Breaker
 from edge_agent.sources.modbus.faults import Garbled
 from edge_agent.sources.modbus.identify import objects
 from edge_agent.sources.modbus.job import Unit, jobs_of
+from edge_agent.sources.modbus.sunspec import Model
 from tests.bench.parsers import Parser
 
 LINE_MAX = 256  # bytes of a frame on a serial line
@@ -68,11 +69,15 @@ def identification() -> Parser:
 def values() -> Parser:
     """What a device of each of a few profiles answers, any bytes of the right length, decoded in bulk."""
     library = Library()
-    decoders = [
-        (job.decoder, sum(block.request.data for block in job.blocks))
+    jobs = [
+        job
         for name in ("eastron-sdm630", "sunspec-inverter", "carlo-gavazzi-em24", "keba-kecontact")
         for job in jobs_of(Device(name, library.get(name), "tcp://127.0.0.1:502"), Unit(1, Breaker(), 10**9, 0))
     ]
+    for job in jobs:
+        if job.by_model:
+            job.place((Model(1, 40002, 66), Model(103, 40070, 50)))
+    decoders = [(job.decoder, sum(block.request.data for block in job.blocks)) for job in jobs]
 
     def parse(data: bytes) -> None:
         decoder, size = decoders[len(data) % len(decoders)]

@@ -43,6 +43,7 @@ def test_finds_units_and_suggests_their_profiles(capsys: pytest.CaptureFixture[s
         name = names[one["unit"]]
         assert name in one["identification"]
         assert one["profiles that fit"].startswith(f"{name} ")
+        assert one["SunSpec models"] == ("1, 103" if name == "sunspec-inverter" else "")
 
 
 def test_scans_a_serial_line(capsys: pytest.CaptureFixture[str]) -> None:
