@@ -11,6 +11,8 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is edge_agent
     "status": "how the running gateway is",
     "models": "the models that its twins run: list, check, install, rollback",
     "buffer": "look into what it keeps: show, list, history, export, verify",
+    "hand": "take an output over by hand for a time, or give it back",
+    "registers": "the map of registers for the controllers beside it",
     "logs": "the newest lines of its log",
     "check": "check a gateway's file and say every fault at once",
     "devices": "the kinds of devices that are known",

@@ -31,8 +31,11 @@ COMMON = {
 }
 KNOWS_ALL = (
     "edge_agent/agent.py",
+    "edge_agent/beside.py",
     "edge_agent/field.py",
+    "edge_agent/fitter.py",
     "edge_agent/helm.py",
+    "edge_agent/pair.py",
     "edge_agent/actuator.py",
     "edge_agent/cycle.py",
     "edge_agent/loop.py",

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from edge_agent.local.slots import ESTIMATE, HEADER, HEARTBEAT, OUTPUT, TWIN, Moment, Part
+from edge_agent.local.slots import ESTIMATE, HEADER, HEARTBEAT, OUTPUT, TWIN, VERSION, Moment, Part
 from edge_agent.snapshot import Roster
 
 OUTPUTS_AT, OUTPUT_SIZE = 1000, 20
@@ -158,16 +158,19 @@ def fitting(part: Part, value: float) -> float:
     return min(int(value), most)
 
 
-def markdown(registers: Registers) -> str:
-    """The map as a table for people."""
-    head = (
-        f"Map {registers.digest:08x}, version 1. Input registers (function 4) and holding registers (function 3) show "
-        "the same. Addresses are 0-based, as on the wire; u32, u64 and f32 have their high word first, high byte "
-        "first (ABCD).\nA countdown `valid` of 0 and a value of NaN (0x7FC00000) mean: do not use.\n\n"
-    )
-    table = ["| address | type | name | unit | scale | access | meaning |", "|---:|---|---|---|---:|---|---|"]
-    table += [
-        f"| {r.address} | {r.type} | {r.name} | {r.unit} | {r.scale:g} | {r.access} | {r.meaning} |"
-        for r in registers.rows
+def markdown(registers: Registers, of: str) -> str:
+    """The map as a table for people; `of` is whose."""
+    lines = [
+        f"# Registers of {of}",
+        "",
+        f"Map {registers.digest:08x} (register 2), version {VERSION}. Input registers (function 4) and holding "
+        "registers (function 3) show the same. Addresses are 0-based, as on the wire. Numbers of several registers "
+        "have the high word first, and every word its high byte (ABCD). One answer is of one tick.",
+        "",
+        "A countdown `valid` of 0 and a value of NaN (0x7FC00000) mean: do not use.",
+        "",
+        f"| {' | '.join(Row._fields)} |",
+        "|---:|---|---|---|---:|---|---|",
     ]
-    return head + "\n".join(table) + "\n"
+    lines += [f"| {' | '.join(f'{x:g}' if isinstance(x, float) else str(x) for x in row)} |" for row in registers.rows]
+    return "\n".join(lines) + "\n"

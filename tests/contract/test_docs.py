@@ -76,7 +76,15 @@ def test_every_source_and_figure_is_explained() -> None:
 
 
 def test_the_readme_has_its_parts_in_order() -> None:
-    order = ["What you will see", "Flow", "Add a device", "Run for real", "Figures", "Decisions"]
+    order = [
+        "What you will see",
+        "Flow",
+        "Add a device",
+        "Run for real",
+        "For local controllers",
+        "Figures",
+        "Decisions",
+    ]
     assert re.findall(r"^## (.+)$", README, re.MULTILINE) == order
 
 

@@ -143,7 +143,8 @@ def test_a_number_that_does_not_fit_is_the_nearest_that_does(registers: Register
 
 
 def test_the_printed_map_names_every_number(registers: Registers) -> None:
-    text = markdown(registers)
+    text = markdown(registers, "north")
     for row in registers.rows:
         assert f"| {row.address} | {row.type} | {row.name} | {row.unit} |" in text
+    assert f"{registers.digest:08x}" in text
     assert COUNT_MAX == 125

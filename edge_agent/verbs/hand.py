@@ -1,0 +1,109 @@
+"""Take an output over by hand for a time, or give it back; without an output, show who holds what.
+
+    edge-agent hand valve 40 --for 30m --why "pump repair"
+    edge-agent hand valve --release
+    edge-agent hand
+
+Interlocks still narrow it and the guard still has the last word. It ends by itself after the time, and with a restart
+of the agent. Exit code 0 when done, 1 when it was refused, 4 when no agent runs.
+"""
+
+import argparse
+import getpass
+import math
+import os
+import re
+from pathlib import Path
+
+from edge_agent.config import ConfigError, Gateway, load
+from edge_agent.local import client, status
+from edge_agent.screen import fail, show
+from edge_agent.verbs.run import CONFIG
+
+STOPPED = 4
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+NOTHING = "nobody holds an output by hand"
+
+
+def duration(text: str) -> int:
+    """Seconds of 90s, 30m or 1.5h."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if match is None or not (seconds := round(float(match[1]) * SECONDS[match[2]])):
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 90s, 30m or 1.5h")
+    return seconds
+
+
+def number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return value
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("output", nargs="?", help="the output's name, as in the gateway's file")
+    parser.add_argument("value", nargs="?", type=number, help="in the unit that `edge-agent status` shows")
+    parser.add_argument("--for", dest="seconds", type=duration, metavar="TIME", help="90s, 30m or 1.5h; at most 24h")
+    parser.add_argument("--why", default="", help="is shown wherever the output is shown")
+    parser.add_argument("--release", action="store_true", help="give it back before the time is up")
+    parser.add_argument("-c", "--config", type=Path, default=CONFIG, help=f"the gateway's file (default {CONFIG})")
+    parser.add_argument("--json", action="store_true", help="JSON for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        config = load(args.config)
+    except ConfigError as error:
+        return fail(error)
+    if args.output is None:
+        return listing(config, as_json=args.json)
+    if wrong := contradiction(args):
+        return fail(wrong)
+    if config.local.socket is None:
+        return fail(f"{args.config}: [local.grpc] socket is empty: a hand needs it; remove the line and restart")
+    try:
+        with client.connect(config.local.socket) as agent:
+            if args.release:
+                agent.release(args.output, who())
+                done: dict[str, object] = {"output": args.output, "released": True}
+            else:
+                agent.override(args.output, args.value, args.seconds, who(), args.why)
+                done = {"output": args.output, "value": args.value, "seconds": args.seconds, "who": who()}
+    except client.Refused as error:
+        return fail(error)
+    except client.NotThere as error:
+        fail(error)
+        return STOPPED
+    show([done], as_json=args.json)
+    return 0
+
+
+def contradiction(args: argparse.Namespace) -> str:
+    """What in the arguments does not go together, "" nothing."""
+    if args.release:
+        return "--release takes neither a value nor --for" if args.value is not None or args.seconds else ""
+    if args.value is None:
+        return f"say which value {args.output} is to have, or --release"
+    return "" if args.seconds else "say for how long, as --for 30m: a hand ends by itself"
+
+
+def listing(config: Gateway, *, as_json: bool) -> int:
+    report = status.ask(config.state_dir) if config.state_dir.is_dir() else None
+    if report is None:
+        fail(f"{config.id} is not running")
+        return STOPPED
+    control = report.get("control")
+    held = control.get("hands", []) if isinstance(control, dict) else []
+    if held or as_json:
+        show(held, as_json=as_json, title="held by hand")
+    else:
+        print(NOTHING)
+    return 0
+
+
+def who() -> str:
+    """Who is at the keyboard, also behind sudo."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
