@@ -6,6 +6,7 @@ receive time. Frames are cleaned, written into the `Image` and buffered; nothing
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Protocol
 
 import numpy as np
@@ -171,7 +172,8 @@ class View:
 
     def trusted(self, place: int, stale_ns: int) -> bool:
         """Usable without doubt about the value: GOOD, a twin's estimate, or only its time is in doubt."""
-        return self.codes[place] in TRUSTED and self.usable(place, stale_ns)
+        known = int(self.codes[place]) in TRUSTED and self.age_ns[place] <= stale_ns
+        return bool(known and isfinite(self.values[place]))
 
     def take(self, frame: Frame) -> None:
         """Show what the tick itself has found, a twin's estimate, to what is decided after it."""

@@ -52,6 +52,8 @@ class Problem:
         self._weight = np.array([weights.get(name, 1.0) if name in wanted else 0.0 for name in states])
         self._low = np.array([bounds.get(name, (-math.inf, math.inf))[0] for name in states])
         self._high = np.array([bounds.get(name, (-math.inf, math.inf))[1] for name in states])
+        span = self._high - self._low
+        self._scale = 1.0 / np.where(np.isfinite(span), span, np.maximum(np.abs(self._reference), 1.0)) ** 2
         self._move = np.array([moves.get(name, 0.0) for name in moved])
         wired.require(bool((self._low < self._high).all()), ("bounds",), "leave nothing", "the lower end first")
         self.law = self._law(rules)
@@ -92,15 +94,13 @@ class Problem:
             elif rules[name]["state"] not in states:
                 remedy = f"there are {', '.join(states)}"
                 wired.refuse("settings.rule", f"speaks of {rules[name]['state']}", remedy, rules[name][0])
-        if not wired.sound:
-            return Law((), np.zeros(0), np.zeros(0), np.zeros(0))
-        lines = [rules[name] for name in self.moved]
-        return Law(
-            [states.index(line["state"]) for line in lines],
-            np.array([float(line["a"]) for line in lines]),
-            np.array([float(line["b"]) * (-1.0 if line["sign"] == "-" else 1.0) for line in lines]),
-            np.array([float(line["c"]) for line in lines]),
-        )
+        base, gain = np.zeros(len(self.moved)), np.zeros((len(self.moved), len(states)))
+        for number, name in enumerate(self.moved if wired.sound else ()):
+            line = rules[name]
+            slope = float(line["b"]) * (-1.0 if line["sign"] == "-" else 1.0)
+            gain[number, states.index(line["state"])] = slope
+            base[number] = float(line["a"]) - slope * float(line["c"])
+        return Law(base, gain)
 
     def aim(self, found: Mapping[str, float], now: Sequence[Standing], period_ns: int) -> Aim:
         """With the references of this moment, and within what higher ranks have left of the outputs."""
@@ -113,6 +113,7 @@ class Problem:
             self._move,
             self._low,
             self._high,
+            self._scale,
             np.array([one.low for one in now]),
             np.array([one.high for one in now]),
             np.array([slot.output.slew_per_s for slot in self._slots]) * (period_ns / 1e9),

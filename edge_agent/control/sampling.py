@@ -15,29 +15,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_agent.image import Floats
 from edge_agent.setpoint import Predictor
 
+Bools = npt.NDArray[np.bool_]
+
 HOLD, RULE, LAST = 0, 1, 2  # candidates that are always there
 KNOTS = 4  # of the noise, straight lines between: a plant hardly sees faster wiggles, and a search finds slower ones
 SCALES = 16.0  # the smallest noise is so much smaller than the largest
-TEMPERATURE = 0.1  # of the spread of the costs: how much worse a candidate may be and still be learnt from
+ELITE = 8  # one in so many is learnt from
+TEMPERATURE = 0.3  # of the spread of their costs: how much worse one may be and still count
+TINY = 1e-12
 PENALTY = 1e4  # per squared share of the range that is left; beyond any reference error, so that the least bad wins
 
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """The simple rule, one line for each moved input: u = base + gain · (x[state] − reference)."""
+    """The simple rule: u = base + G x."""
 
-    state: Sequence[int]
     base: Floats  # (m,)
-    gain: Floats
-    reference: Floats
+    gain: Floats  # (m, n)
 
     def __call__(self, x: Floats) -> Floats:
         """x (n,) → (m,)"""
-        moves: Floats = self.base + self.gain * (x[list(self.state)] - self.reference)
+        moves: Floats = self.base + self.gain @ x
         return moves
 
 
@@ -50,6 +53,7 @@ class Aim:
     move: Floats  # (m,), per squared unit
     x_low: Floats  # (n,), -inf: no limit
     x_high: Floats
+    x_scale: Floats  # (n,), 1 / range² of each state: what leaving it weighs
     u_low: Floats  # (m,)
     u_high: Floats
     step: Floats  # (m,), largest change from one step to the next; inf: any
@@ -63,6 +67,12 @@ class Choice:
     rule_cost: float
     feasible: bool  # the states stay in their range, as far as the model sees
     finite: bool  # the model gave numbers for it
+
+
+def run_or_places(places: Sequence[int]) -> slice | npt.NDArray[np.intp]:
+    """An index for `places`: a slice, which is much faster, where they follow each other."""
+    first, count = places[0], len(places)
+    return slice(first, first + count) if list(places) == list(range(first, first + count)) else np.array(places)
 
 
 class Sampler:
@@ -79,18 +89,20 @@ class Sampler:
         explore: Floats,
         seed: int,
     ) -> None:
-        self._model, self._moved = model, list(moved)
+        self._model, self._moved = model, run_or_places(moved)
         self._rounds = rounds
         self._random = np.random.default_rng(seed)
         m, n, k = len(moved), len(model.states), len(model.inputs)
         self._u: Floats = np.zeros((horizon, candidates, m))
         self._x: Floats = np.zeros((horizon, candidates, n))
-        self._v: Floats = np.zeros((candidates, k))
+        self._v: Floats = np.zeros((horizon, candidates, k))
         self._mean: Floats | None = None  # (H, m)
         scales = np.geomspace(1.0, 1.0 / SCALES, candidates - LAST - 1)
         self._scale: Floats = np.outer(scales, explore).reshape(-1)  # (B − 3) · m
         knots = np.linspace(0, horizon - 1, KNOTS)
         self._shape: Floats = np.array([np.interp(np.arange(horizon), knots, one) for one in np.eye(KNOTS)]).T  # (H, K)
+        self._elite = max(candidates // ELITE, 2)
+        model.predict(self._x[0], self._v[0])  # the first call prepares the model for so many candidates
 
     def forget(self) -> None:
         """The last plan is none any more: somebody else has moved the inputs."""
@@ -102,21 +114,23 @@ class Sampler:
         self._v[:] = inputs
         with np.errstate(all="ignore"):  # what is not finite is rejected below
             for _ in range(self._rounds):
-                self._sample(now)
+                self._sample(now, aim)
                 self._roll_out(x, now, aim, law)
-                costs, feasible = self._judge(now, aim)
-                best = self._learn(costs, feasible)
-        self._shift()
+                costs, outside = self._judge(now, aim)
+                best = self._learn(costs, outside)
+        if self._mean is not None:
+            self._mean = np.concatenate((self._mean[1:], self._mean[-1:]))
         return Choice(
             self._u[0, best].copy(),
             self._u[0, RULE].copy(),
             float(costs[best]),
             float(costs[RULE]),
-            bool(feasible[best]),
+            not outside[best],
             bool(np.isfinite(costs[best])),
         )
 
-    def _sample(self, now: Floats) -> None:
+    def _sample(self, now: Floats, aim: Aim) -> None:
+        """Candidates within the range of the inputs, and within their rate where it is limited."""
         horizon, _, m = self._u.shape
         if self._mean is None:
             self._mean = np.tile(now, (horizon, 1))
@@ -124,48 +138,55 @@ class Sampler:
         self._u[:, LAST] = self._mean
         noise = self._shape @ (self._random.standard_normal((KNOTS, len(self._scale))) * self._scale)
         self._u[:, LAST + 1 :] = self._mean[:, None] + noise.reshape(horizon, -1, m)
+        np.clip(self._u, aim.u_low, aim.u_high, out=self._u)
+        if np.isfinite(aim.step).any():
+            before: Floats = np.broadcast_to(now, self._u.shape[1:])
+            for wished in self._u:
+                np.clip(wished, before - aim.step, before + aim.step, out=wished)
+                before = wished
+        self._v[:, :, self._moved] = self._u
 
     def _roll_out(self, x: Floats, now: Floats, aim: Aim, law: Law) -> None:
-        """Bring the candidates within range and rate, and fill in what the model says of them."""
-        before: Floats = np.tile(now, (self._u.shape[1], 1))
+        """What the model says of them; the rule moves as it sees the states come."""
         states: Floats = np.tile(x, (self._u.shape[1], 1))
         limited = bool(np.isfinite(aim.step).any())
-        for wished, seen in zip(self._u, self._x, strict=True):
-            wished[RULE] = law(states[RULE])
+        low, high = aim.u_low, aim.u_high
+        ruled = now
+        for u, v, seen in zip(self._u[:, RULE], self._v, self._x, strict=True):
             if limited:
-                np.clip(wished, before - aim.step, before + aim.step, out=wished)
-            np.clip(wished, aim.u_low, aim.u_high, out=wished)
-            self._v[:, self._moved] = wished
-            states = self._model.predict(states, self._v)
+                low, high = np.maximum(aim.u_low, ruled - aim.step), np.minimum(aim.u_high, ruled + aim.step)
+            ruled = np.minimum(np.maximum(law(states[RULE]), low), high)
+            u[:] = ruled
+            v[RULE, self._moved] = ruled
+            states = self._model.predict(states, v)
             seen[:] = states
-            before = wished
 
-    def _judge(self, now: Floats, aim: Aim) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-        """Cost of each candidate (B,), and whether its states stay in their range."""
+    def _judge(self, now: Floats, aim: Aim) -> tuple[Floats, Bools]:
+        """Cost of each candidate (B,), and whether its states leave their range."""
+        outside = self._x - np.clip(self._x, aim.x_low, aim.x_high)
+        outside *= outside
+        penalty = (outside @ aim.x_scale).sum(0)
         error = self._x - aim.reference
-        costs = np.einsum("hbn,hbn,n->b", error, error, aim.weight)
-        moves = np.diff(self._u, axis=0, prepend=np.broadcast_to(now, (1, *self._u.shape[1:])))
-        costs += np.einsum("hbm,hbm,m->b", moves, moves, aim.move)
-        outside = np.maximum(np.maximum(self._x - aim.x_high, aim.x_low - self._x), 0.0)
-        span = aim.x_high - aim.x_low
-        outside /= np.where(np.isfinite(span), span, np.maximum(np.abs(aim.reference), 1.0))
-        costs += PENALTY * np.einsum("hbn,hbn->b", outside, outside)
+        error *= error
+        costs = (error @ aim.weight).sum(0) + PENALTY * penalty
+        moves = self._u.copy()
+        moves[1:] -= self._u[:-1]
+        moves[0] -= now
+        moves *= moves
+        costs += (moves @ aim.move).sum(0)
         costs[~np.isfinite(costs)] = np.inf
-        return costs, ~outside.any(axis=(0, 2)) & np.isfinite(costs)
+        return costs, ~(penalty == 0.0)
 
-    def _learn(self, costs: Floats, feasible: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
+    def _learn(self, costs: Floats, outside: Bools) -> int:
         """Which candidate is best; the mean becomes the average of the good ones, weighted as MPPI does."""
-        ranked = np.where(feasible, costs, np.inf) if feasible.any() else costs
-        best = int(np.argmin(ranked))
-        if not np.isfinite(ranked[best]):
+        ranked = costs if outside.all() else np.where(outside, np.inf, costs)
+        elite = np.argpartition(ranked, self._elite)[: self._elite]
+        elite = elite[np.isfinite(ranked[elite])]
+        if not len(elite):
             self._mean = None
             return HOLD
-        finite = ranked[np.isfinite(ranked)]
-        spread = max(TEMPERATURE * float(np.median(finite) - ranked[best]), 1e-12)
-        weight = np.exp((ranked[best] - ranked) / spread)
-        self._mean = np.einsum("hbm,b->hm", self._u, weight / weight.sum())
-        return best
-
-    def _shift(self) -> None:
-        if self._mean is not None:
-            self._mean = np.concatenate((self._mean[1:], self._mean[-1:]))
+        good = ranked[elite]
+        best = int(np.argmin(good))
+        weight = np.exp((good[best] - good) / max(TEMPERATURE * float(good.max() - good[best]), TINY))
+        self._mean = np.tensordot(self._u[:, elite], weight / weight.sum(), (1, 0))
+        return int(elite[best])
