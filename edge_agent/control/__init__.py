@@ -6,11 +6,14 @@ arbiter         what is left feasible after each controller, and whose wish it b
 guard           the rules that no file can switch off: bounds, slew, minimum times, lapse to the safe value
 """
 
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from importlib import import_module
+from math import isinf
 
 from edge_agent.cell import ControllerSpec
-from edge_agent.control.settings import Kind
+from edge_agent.cell import Setting as Given
+from edge_agent.control.settings import Kind, Setting, bounds
 from edge_agent.setpoint import Controller, Wiring
 
 CONTROLLERS: dict[str, str] = {
@@ -45,3 +48,33 @@ def build(spec: ControllerSpec, wiring: Wiring) -> Controller | None:
         wiring.fault(spec, "kind", spec.kind, "is no kind of controller", remedy)
         return None
     return resolve(spec.kind).build(spec, wiring)
+
+
+def described(kinds: Iterable[str] = CONTROLLERS) -> Iterator[dict[str, object]]:
+    """Every role and setting of `kinds`, as rows of a table for people and programs."""
+    for name in kinds:
+        kind = resolve(name)
+        for part, roles in (("input", kind.INPUTS), ("output", kind.OUTPUTS)):
+            for role, one in roles.items():
+                yield row(name, part, role, one.unit, "" if one.optional else "required", one.doc)
+        for setting, one in kind.SETTINGS.items():
+            default = "required" if one.required else "" if one.default is None else shown(one.default)
+            what = f"{one.doc} ({one.kind}{limits(one)})"
+            yield row(name, "setting", setting, one.unit, default, what)
+
+
+def row(kind: str, part: str, name: str, unit: str, default: str, what: str) -> dict[str, object]:
+    return {"kind": kind, "part": part, "name": name, "unit": unit, "default": default, "what": what}
+
+
+def shown(value: Given) -> str:
+    """As in TOML."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(shown, value))}]"
+    return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else f"{value:g}"
+
+
+def limits(one: Setting) -> str:
+    if one.choices:
+        return f": {', '.join(one.choices)}"
+    return "" if isinf(one.low) and isinf(one.high) else f", {bounds(one)}"

@@ -42,7 +42,7 @@ class Traffic:
         "a detector that may not be used is replaced by what the others and the last minutes say; without the "
         "cabinet's own points, or with fewer than half of the lanes seen, no wish: the cabinet runs its own plan"
     )
-    BUMPLESS: ClassVar[bool] = True
+    BUMPLESS: ClassVar[bool] = False
     INPUTS: ClassVar[Mapping[str, Role]] = CABINET | {f"{prefix}*": role for prefix, role in DETECTORS.items()}
     OUTPUTS: ClassVar[Mapping[str, Role]] = {"request": Role("100 · (1 call, 2 hold, 3 force off) + stage; 0 nothing")}
     SETTINGS: ClassVar[Mapping[str, Setting]] = {
@@ -78,7 +78,7 @@ settings = { lanes = ["main", "side"], distance_m = [90, 50], stage_1 = ["main"]
         )
         for flaw in flaws:
             wired.refuse(f"settings.{flaw.key}", flaw.wrong, flaw.remedy, spec.settings.get(flaw.key))
-        check_detectors(junction, wired)
+        check_detectors([lane.name for lane in junction.lanes], spec, wired)
         for number in stages:
             wired.reachable(f"settings.stage_{number}", 100 * Ask.FORCE_OFF + number)
         return cls(wired, junction) if wired.sound else None
@@ -124,15 +124,13 @@ def known(sense: Sense, view: View) -> float:
     return math.nan if value is None else value
 
 
-def check_detectors(junction: Junction, wired: Wired) -> None:
-    """Every lane can be seen, and every detector belongs to a lane."""
-    names = [lane.name for lane in junction.lanes]
-    given = {prefix: wired.senses(prefix) for prefix in DETECTORS}
-    for prefix, senses in given.items():
-        for name in senses:
-            if name not in names:
-                remedy = f"settings.lanes has {', '.join(names)}"
-                wired.refuse(f"inputs.{prefix}{name}", "belongs to no lane", remedy)
+def check_detectors(names: Sequence[str], spec: ControllerSpec, wired: Wired) -> None:
+    """Every detector belongs to a lane, and every lane can be seen."""
+    for role in spec.inputs:
+        prefix = next((one for one in DETECTORS if role.startswith(one)), "")
+        if prefix and role.removeprefix(prefix) not in names:
+            wired.refuse(f"inputs.{role}", "belongs to no lane", f"settings.lanes has {', '.join(names)}")
     for name in names:
-        if name not in given["between_"] and not (name in given["arrived_"] and name in given["departed_"]):
+        counted = f"arrived_{name}" in spec.inputs and f"departed_{name}" in spec.inputs
+        if f"between_{name}" not in spec.inputs and not counted:
             wired.refuse(f"inputs.between_{name}", "is missing", "or give the lane both arrived_ and departed_")

@@ -15,6 +15,7 @@ from enum import Enum
 
 STAGES_MAX = 15  # that a cabinet can be asked for by number
 LANES_MAX = 32
+INTERVAL_MAX_S = 60.0  # a cabinet that tells of longer ones tells nonsense
 
 
 class Service(Enum):
@@ -67,6 +68,10 @@ class Intervals:
     @property
     def clearance_s(self) -> float:
         return self.yellow_s + self.all_red_s
+
+    @property
+    def plausible(self) -> bool:
+        return all(0 <= one <= INTERVAL_MAX_S for one in (self.min_green_s, self.yellow_s, self.all_red_s))
 
 
 @dataclass(frozen=True, slots=True)

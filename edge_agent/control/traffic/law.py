@@ -1,13 +1,14 @@
 """The law: one observation in, one request out. No IO, no clock; nothing asked for while too little is seen.
 
     hold        the running stage is still the best: do not end it
-    call        another one is better, but the minimum green has not passed: be ready to change
+    call        another one is better as soon as the minimum green has passed: be ready to change
     force off   another one is better: end the running stage and change
 
 What may be asked for in which form is after NTCIP 1202 (phase call, hold, force-off). A request that is not renewed
 lapses in the cabinet, which then runs its own plan.
 """
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -73,6 +74,8 @@ class Law:
     def step(self, now_ns: int, running: Running, intervals: Intervals) -> Request:
         """What to ask for now."""
         stage = self.junction.index(running.stage)
+        if not intervals.plausible:
+            return nothing("the cabinet's intervals make no sense; it runs its own plan")
         if blind := self._blind():
             self._search = self._plan = None
             return nothing(blind)
@@ -111,8 +114,7 @@ class Law:
             return Request(Ask.HOLD, running.stage, f"best for {HORIZON_S} s, {plan.delay_veh_s:.0f} veh·s")
         number = self.junction.stages[plan.stage].number
         why = f"stage {number} in {plan.change_s} s, {plan.delay_veh_s:.0f} veh·s"
-        if running.age_s < intervals.min_green_s:
-            return Request(Ask.CALL, number, why)
-        if plan.change_s > 0:
+        until_free_s = math.ceil(max(0.0, intervals.min_green_s - running.age_s))
+        if plan.change_s > until_free_s:
             return Request(Ask.HOLD, running.stage, why)
-        return Request(Ask.FORCE_OFF, number, why)
+        return Request(Ask.CALL if until_free_s else Ask.FORCE_OFF, number, why)

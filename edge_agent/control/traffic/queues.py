@@ -31,6 +31,7 @@ BLOCKED_S = 4.0  # green, somebody stands at the line, and nobody leaves for so 
 SPILL_S = 3.0  # a loop that is covered for so long lies under the queue
 FREE_S = 4.0  # a stop line free for so long in green has no queue behind it
 GAP_MAX_S = 30.0  # between two observations; after more the counters begin anew
+BETWEEN_MAX = 100.0  # vehicles in one lane before the stop line: more is nonsense
 COUNTER_JUMP = 50.0  # vehicles in one step: a counter that was reset, not a platoon
 
 
@@ -129,7 +130,8 @@ class Queues:
         self.sighted = ~np.isnan(seen.between) | by_count
         counted = self.between + arrived - departed
         blind = self.between + self.rate * step_s - green * self.discharge.max(axis=0) * step_s
-        self.between = np.maximum(np.where(np.isnan(seen.between), np.where(by_count, counted, blind), seen.between), 0)
+        between = np.where(np.isnan(seen.between), np.where(by_count, counted, blind), seen.between)
+        self.between = np.clip(between, 0.0, BETWEEN_MAX)
         self._free_s = np.where((seen.standing == 0) & green, self._free_s + step_s, 0.0)
         self.between[np.isnan(seen.between) & (self._free_s >= FREE_S)] = 0.0
         for lane, coming in enumerate(self._coming):

@@ -58,7 +58,7 @@ class Search:
         stages = np.arange(len(serves))
         self._others = np.array([stages[stages != one] for one in stages])
         self._queue = traffic.queue[None, :].copy()
-        self._marks = np.array([[stage, int(age_s), NONE, NONE, HORIZON_S]])
+        self._marks = np.array([[stage, int(max(age_s, 0.0)), NONE, NONE, HORIZON_S]])
         self._cost = np.zeros(1)
         self._second = 0
         self.stage = stage
@@ -101,7 +101,7 @@ class Search:
         clearing = age < 0
         runs = np.where(clearing, before, stage)
         share = np.where(
-            clearing, YELLOW[np.minimum(age + self._clearance, 2)], STARTUP[np.clip(age, 0, 2)]
+            clearing, YELLOW[np.clip(age + self._clearance, 0, 2)], STARTUP[np.clip(age, 0, 2)]
         )  # `before` is NONE only where age is past the start-up
         through = self._serves[stage] & self._serves[before] & (before != NONE)[:, None]
         share = np.where(through, 1.0, share[:, None])
