@@ -54,4 +54,4 @@ def _checked(A: Floats, H: Floats, Q: Floats, R: Floats, prior: Floats) -> Stead
     P = L @ prior @ L.T + K @ R @ K.T
     if np.abs(A @ P @ A.T + Q - prior).max() > RESIDUAL_MAX * np.abs(prior).max():
         raise NoSteadyState("the steady state cannot be computed: scale the states alike, or give Q and R more floor")
-    return Steady(K, np.asarray(0.5 * (P + P.T), np.float64))
+    return Steady(K.astype(np.float64), 0.5 * (P + P.T))

@@ -8,7 +8,8 @@ from edge_agent.cell import TwinSpec
 from edge_agent.image import Codes, Floats, Frame, Layout, Times, View
 from edge_agent.setpoint import Port
 from edge_agent.twin.doubt import Doubt
-from edge_agent.twin.forecast import Bools, Forecast
+from edge_agent.twin.forecast import Forecast
+from edge_agent.twin.int8 import Bools
 from edge_agent.twin.linear import Analysis, Filter
 from edge_agent.twin.points import OWN, every_point
 from edge_agent.twin.sensing import NOWHERE, Sensing
@@ -76,8 +77,9 @@ class Fleet:
         if not due:
             return ()
         self.sensing.look(view)
-        for left in range(due - 1, -1, -1):
-            self._advance(last=left == 0)
+        with np.errstate(over="ignore", invalid="ignore"):  # of an input beyond all reason: it is clamped
+            for left in range(due - 1, -1, -1):
+                self._advance(last=left == 0)
         self._note_completeness(now_ns)
         return self._show(now_ns)
 

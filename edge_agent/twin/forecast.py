@@ -8,14 +8,11 @@ Quantised is the residual, never the state: on the Silverbox benchmark the step 
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_agent.image import Floats
-from edge_agent.twin.int8 import Network, Singles
+from edge_agent.twin.int8 import SHIFT, Bools, Network, Singles
 from protos.bundle import Bundle
 from protos.model import Manifest, Numbers
-
-Bools = npt.NDArray[np.bool_]
 
 
 class Forecast:
@@ -56,12 +53,13 @@ class Forecast:
 
     def __call__(self, x: Floats, u: Floats) -> Floats:
         """x (B, n), u (B, m) → x⁺ (B, n), new; internal units."""
-        np.subtract(x, self._x0, self._dx, casting="same_kind")
-        np.subtract(u, self._u0, self._du, casting="same_kind")
+        self._dx[...] = x - self._x0
+        self._du[...] = u - self._u0
         np.dot(self._w, self._matrix, self._product)
         if self.network is not None:
             residual = self._residual
-            np.multiply(self.network.run(self._features), self._step, residual)
+            residual[...] = self.network.run(self._features)
+            residual *= self._step
             residual += self._offset
             if not self._all_nets:
                 residual[self.linear] = 0.0
@@ -70,16 +68,11 @@ class Forecast:
 
     def outside(self) -> Bools:
         """Which rows (B,) of the last step asked for more than the network was trained on, or got its extremes."""
-        if self.network is None:
-            return np.zeros(self.rows, np.bool_)
-        low, high = self.network.ends
-        told = self.network.told
-        beyond = (self.network.clamped != self._features).any(1)
-        return np.asarray(beyond | (told <= low).any(1) | (told >= high).any(1))
+        return np.zeros(self.rows, np.bool_) if self.network is None else self.network.outside()
 
 
 def network_of(bundle: Bundle, rows: int) -> Network | None:
-    """The bundle's network for so many rows, asked nothing beyond the range of its training. Raises ModelRefused."""
+    """The bundle's network for so many rows, told the range of its training. Raises ModelRefused."""
     about = bundle.manifest.network
     if bundle.network is None or about is None:
         return None
@@ -88,12 +81,12 @@ def network_of(bundle: Bundle, rows: int) -> Network | None:
     scale = numbers.z_sd * into.scale
     low = (numbers.z_low - numbers.z_mean) / scale + into.zero
     high = (numbers.z_high - numbers.z_mean) / scale + into.zero
-    network.narrow(low.astype(np.float32), high.astype(np.float32))
+    network.trained(low, high)
     return network
 
 
 def feature_matrix(manifest: Manifest, numbers: Numbers, network: Network) -> Floats:
-    """(n + m + 1, f): from [x − x0, u − u0, 1] to features in quantisation steps, zero point included."""
+    """(n + m + 1, f): from [x − x0, u − u0, 1] to features as `Network.run` takes them, zero point included."""
     assert manifest.network is not None
     names = [one.name for one in (*manifest.states, *manifest.inputs)]
     places = [names.index(name) for name in manifest.network.features]
@@ -101,5 +94,5 @@ def feature_matrix(manifest: Manifest, numbers: Numbers, network: Network) -> Fl
     scale = numbers.z_sd * network.into.scale
     matrix = np.zeros((len(names) + 1, len(places)))
     matrix[places, np.arange(len(places))] = 1 / scale
-    matrix[-1] = (origin - numbers.z_mean) / scale + network.into.zero
+    matrix[-1] = (origin - numbers.z_mean) / scale + network.into.zero + SHIFT
     return matrix

@@ -6,6 +6,7 @@ TensorFlow Lite 8-bit quantisation specification: real = scale · (q − zero po
 """
 
 import ctypes
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -18,10 +19,15 @@ from protos.model import CLAMP_SD
 
 Int8s = npt.NDArray[np.int8]
 Singles = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
 
 TENSORS_MAX = 64  # three for each layer: a residual network has a few
 CELLS_MAX = 1 << 20  # values of one tensor: what a gateway can hold and compute in a millisecond
 LOW, HIGH = -128, 127
+WIDE = HIGH - LOW
+SHIFT = 0.5 - LOW  # of features: from steps to places in a table, and half a step so that truncation rounds
 
 
 class Scale(NamedTuple):
@@ -30,16 +36,17 @@ class Scale(NamedTuple):
     scale: float
     zero: int
 
-    def bounds(self, low: float, high: float) -> tuple[float, float]:
-        """The real range `low` to `high` in steps, as far as int8 reaches."""
-        return max(low / self.scale + self.zero, LOW), min(high / self.scale + self.zero, HIGH)
+    def steps(self, low: float, high: float) -> tuple[int, int]:
+        """The first and last q within the real range `low` to `high`."""
+        first, last = math.ceil(low / self.scale + self.zero - 0.01), math.floor(high / self.scale + self.zero + 0.01)
+        return max(first, LOW), min(last, HIGH)
 
 
 class Network:
     """One network for `rows` twins, or candidates, at once.
 
-    `run` takes features and gives residuals in quantisation steps, float32: whoever calls has the scales in its own
-    matrices already. Both ends are clamped to ±3 standard deviations.
+    Features and residuals are in quantisation steps: whoever calls has the scales in its own matrices already. Both
+    ends are clamped to ±3 standard deviations.
     """
 
     def __init__(self, content: bytes, rows: int, shape: tuple[int, int] | None = None) -> None:
@@ -58,41 +65,46 @@ class Network:
         self.rows, self.width, self.targets = rows, width, targets
         self.into, self.out = _scale(into), _scale(out)
         self._z = _memory(self._interpreter, into["index"], (rows, width))
-        self._r = _memory(self._interpreter, out["index"], (rows, targets))
+        self.told = _memory(self._interpreter, out["index"], (rows, targets))  # of the last run
         self._invoke = self._interpreter.invoke
-        low, high = self.into.bounds(-CLAMP_SD, CLAMP_SD)
-        self.low: Singles = np.full((rows, width), low, np.float32)
-        self.high: Singles = np.full((rows, width), high, np.float32)
-        self.clamped: Singles = np.zeros((rows, width), np.float32)  # of the last run: what was asked
-        self._steps: Singles = np.zeros((rows, width), np.float32)
-        self.told: Singles = np.zeros((rows, targets), np.float32)  # of the last run
-        low, high = self.out.bounds(-CLAMP_SD, CLAMP_SD)
-        self.ends = (float(np.ceil(low)), float(np.floor(high)))
-        self._narrow = self.ends != (LOW, HIGH)
+        low, high = self.into.steps(-CLAMP_SD, CLAMP_SD)
+        self._table: Int8s = np.clip(np.arange(LOW, HIGH + 1), low, high).astype(np.int8)
+        self._asked: Places = np.zeros((rows, width), np.intp)
+        self._low: Places = np.full(width, low - LOW, np.intp)
+        self._high: Places = np.full(width, high - LOW, np.intp)
+        self.ends = self.out.steps(-CLAMP_SD, CLAMP_SD)
+        self._too_wide = self.ends[0] > LOW + 1 or self.ends[1] < HIGH  # our own tools make it end where the clamp does
 
-    def narrow(self, low: Singles, high: Singles) -> None:
-        """Ask nothing outside `low` to `high` (features,), in steps: the range of the training."""
-        np.maximum(self.low, low, out=self.low)
-        np.minimum(self.high, high, out=self.high)
+    def trained(self, low: Floats, high: Floats) -> None:
+        """The range of the training, each (width,), in steps: what is beyond it counts as outside."""
+        np.maximum(self._low, np.floor(low + SHIFT).clip(0, WIDE).astype(np.intp), out=self._low)
+        np.minimum(self._high, np.floor(high + SHIFT).clip(0, WIDE).astype(np.intp), out=self._high)
 
-    def run(self, features: Singles) -> Singles:
-        """Residuals (rows, targets) of features (rows, width), both in steps. The result is overwritten by the next."""
-        np.maximum(features, self.low, self.clamped)
-        np.minimum(self.clamped, self.high, self.clamped)
-        np.rint(self.clamped, self._steps)
-        self._z[...] = self._steps
+    def run(self, features: Singles) -> Int8s:
+        """Residuals (rows, targets) in steps of `features` (rows, width) in steps + `SHIFT`; overwritten by the next.
+
+        Truncation rounds, as the shift leaves no feature in range below zero; one look into a table clamps and
+        quantises. Both together take a third of the time of maximum, minimum, rint and a cast.
+        """
+        self._asked[...] = features
+        self._table.take(self._asked, None, self._z, "clip")
         self._invoke()
-        self.told[...] = self._r
-        if self._narrow:
-            np.maximum(self.told, self.ends[0], self.told)
-            np.minimum(self.told, self.ends[1], self.told)
+        if self._too_wide:
+            np.clip(self.told, *self.ends, out=self.told)
         return self.told
+
+    def outside(self) -> Bools:
+        """Which rows (B,) of the last run asked beyond the training or ±3 sd, or were told an extreme."""
+        asked, told = self._asked, self.told
+        beyond = (asked < self._low) | (asked > self._high)
+        extreme = (told <= self.ends[0]) | (told >= self.ends[1])
+        return np.asarray(beyond.any(axis=1) | extreme.any(axis=1))
 
     def exact(self, z: Int8s) -> Int8s:
         """What the network itself makes of z (rows, width), as golden pairs are compared."""
         self._z[...] = z
         self._invoke()
-        return self._r.copy()
+        return self.told.copy()
 
 
 def refuse_unless_full_integer(tensors: Sequence[dict[str, Any]], into: dict[str, Any], out: dict[str, Any]) -> None:

@@ -107,7 +107,7 @@ class Filter:
     def expected_variance(self) -> Floats:
         """Of ŷ (B, p): of what the channel would show without its noise."""
         H = self._one.H
-        return np.maximum(np.einsum("pn,bnk,pk->bp", H, self._total(self.P, self.G), H), 0.0)
+        return np.asarray(np.maximum(np.einsum("pn,bnk,pk->bp", H, self._total(self.P, self.G), H), 0.0))
 
     def forecast(self, x: Floats, held: Bools) -> None:
         """Take x (B, n) as the forecast; inputs that are `held` (B, m) are not known any better than `u_sd`.

@@ -29,6 +29,7 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "codec": "what a batch and its cleaning cost: bytes on the wire, time; JSON beside",
     "fuzz": "mutated inputs for every parser of what comes from outside",
     "diskfull": "a full disk for minutes",
+    "orders": "hostile orders at a gateway that is killed again and again: twice, late, forged, for others",
 }
 
 
