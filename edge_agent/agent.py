@@ -18,14 +18,18 @@ from edge_agent.buffer import Buffer
 from edge_agent.config import ConfigError, Gateway, load
 from edge_agent.control.desk import OrderDesk
 from edge_agent.field import Field, build, catalogue
+from edge_agent.fitter import Fitter
 from edge_agent.health import Health
 from edge_agent.helm import Helm
 from edge_agent.image import Frame
 from edge_agent.intake import Intake, Pace
-from edge_agent.local import metrics, status
+from edge_agent.local import door, metrics, status
+from edge_agent.rollout import requests
+from edge_agent.rollout.faults import RolloutFault
 from edge_agent.sync import Command, Sync
 from protos import sync_pb2
 from protos.batch import Priority
+from protos.bundle import FILE_BYTES_MAX, BundleError
 from protos.clock import NS, Clock, SystemClock
 
 log = logging.getLogger(__name__)
@@ -64,9 +68,9 @@ class Agent:
         cannot be used; without an identity it polls and keeps, and says what to do.
         """
         self.field = build(self.config, self.clock)
-        plant.build(self.config, self.clock, self.field)  # what it would refuse is told now; each loop builds its own
         self.config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         async with AsyncExitStack() as stack:
+            await self._take_models(stack)
             self.buffer = await Buffer.open(self.config.state_dir, self.config.id, self.clock, self.config.buffer)
             stack.push_async_callback(self.buffer.close)
             points = catalogue(self.config)
@@ -80,13 +84,23 @@ class Agent:
                 self.sync.receipt,
                 lambda: self.helm.tick(),
             )
-            self.helm = Helm(self.config, self.clock, self.sync.anchor, self._audit, self.desk)
+            self.helm = Helm(self.config, self.clock, self.sync.anchor, self._audit, self.fitter, self.desk)
             self._watch()
             await stack.enter_async_context(status.serve(self.config.state_dir, self.report))
             if self.config.health.listen:
                 host, _, port = self.config.health.listen.rpartition(":")
                 await stack.enter_async_context(metrics.serve(host.strip("[]"), int(port), self.health.prometheus))
             await self._run_tasks()
+
+    async def _take_models(self, stack: AsyncExitStack) -> None:
+        """Take the twins' models in hand, and see whether the loop can be built: what it would refuse is told now."""
+        self.fitter = Fitter(self.config, self.clock, self.reload.set)
+        stack.callback(self.fitter.models.close)
+        await self.fitter.prepare(self.config)
+        plant.build(self.config, self.clock, self.field, self.fitter.bundles, load_models=False)
+        stack.push_async_callback(self.fitter.models.leave)
+        door_is_for = partial(requests.answer, self.fitter.models)
+        await stack.enter_async_context(door.serve(self.config.state_dir, requests.SOCKET, door_is_for, FILE_BYTES_MAX))
 
     async def _run_tasks(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -164,8 +178,9 @@ class Agent:
         try:
             new = await asyncio.to_thread(load, self.config.file)
             field = build(new, self.clock)
-            plant.build(new, self.clock, field)
-        except (ConfigError, ValueError) as error:
+            await self.fitter.prepare(new)
+            plant.build(new, self.clock, field, self.fitter.bundles, load_models=False)
+        except (ConfigError, ValueError, RolloutFault, BundleError) as error:
             log.error("reload refused, the old configuration stays:\n%s", error)
             return False
         finally:

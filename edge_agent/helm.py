@@ -18,9 +18,11 @@ from edge_agent.config import Gateway
 from edge_agent.control.desk import Newest, OrderDesk
 from edge_agent.control.hand import Hand
 from edge_agent.field import Field
+from edge_agent.fitter import Fitter
 from edge_agent.image import Frame
 from edge_agent.intake import Intake
 from edge_agent.loop import Loop, Turn
+from edge_agent.pair import Pair, Side
 from edge_agent.recorder import Recorder
 from edge_agent.setpoint import Authority
 from edge_agent.snapshot import Applied, Central, Hold, Mode, Roster, Snapshot
@@ -43,6 +45,7 @@ class Helm:
     clock: Clock
     anchor: Callable[[], Anchor]
     audit: Callable[[Sequence[Frame]], Awaitable[object]]  # durable when it returns
+    fitter: Fitter
     desk: OrderDesk | None = None  # where the aggregator's orders arrive
     central: Callable[[], Central] = Central
     loop: Loop | None = None  # while it runs
@@ -67,12 +70,16 @@ class Helm:
             audit=lambda frames: later(self._tell, frames),
         )
         self.hand = Hand(cell.outputs)
-        built = plant.build(config, self.clock, around)
-        self.roster = plant.roster(config, built)
+        built = plant.build(config, self.clock, around, self.fitter.bundles)
+        self.roster = plant.roster(config, self.fitter.bundles)
+        pair = Pair(self.clock, cell.period_ns, Side(built.twins))
         orders = self.desk.bind(cell.outputs) if self.desk is not None else ()
-        self.loop = Loop(built, self.clock, recorder, self._utc_ns, None, (self.hand, *orders), self._writes)
+        self.loop = Loop(built, self.clock, recorder, self._utc_ns, pair, (self.hand, *orders), self._writes)
         try:
-            await self.loop.run()
+            async with asyncio.TaskGroup() as tasks:
+                fitting = tasks.create_task(self.fitter.run(built, pair))
+                await self.loop.run()
+                fitting.cancel()
         finally:
             self._writes = self.loop.guard.saved()
             self.loop = None

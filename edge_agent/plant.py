@@ -4,21 +4,30 @@ The loop polls the Modbus lines of the devices that it reads or writes by itself
 of other sources is handed to it. Built anew on a reload.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from edge_agent.cell import Cell, ControllerSpec
+from edge_agent.cell import Cell, ControllerSpec, Output, TwinSpec
 from edge_agent.config import ConfigError, Fault, Gateway
-from edge_agent.control import CONTROLLERS
+from edge_agent.control import build as build_controller
+from edge_agent.control.arbiter import in_order
 from edge_agent.field import Field, assemble, lines_of, prompt_lines, resolve
 from edge_agent.image import Layout
 from edge_agent.profile import Device
 from edge_agent.setpoint import Controller, Port, Predictor
-from edge_agent.snapshot import Roster
+from edge_agent.snapshot import Roster, TwinNames
 from edge_agent.sources import SOURCES, Source
+from edge_agent.twin.points import points_of, wrong_with
+from protos.bundle import Bundle
 from protos.clock import Clock
-from protos.vocabulary import internal_unit
 
+if TYPE_CHECKING:  # both load LiteRT, which only a gateway with a model pays for
+    from edge_agent.twin.twins import Twins
+
+TWINS, PREDICTOR = "edge_agent.twin.twins:Twins", "edge_agent.twin.predictor:TwinPredictor"
+log = logging.getLogger(__name__)
 MS, S = 1_000_000, 1_000_000_000
 STALE_PERIODS = 3  # of a point, until it counts as missing
 
@@ -39,6 +48,9 @@ class Plant:
     field: Field  # the loop's own lines; its image also has the mirrored points and the twins'
     mirrored: Mapping[Layout, Layout]  # layout of another source → its place in the loop's image
     awaited: frozenset[Layout]  # polled once in every tick
+    estimated: Mapping[str, Layout]  # twin → its points
+    ports: Mapping[str, Port]  # of the twins' channels and inputs, by device/point
+    twins: "Twins | None"
     controllers: Sequence[Controller]  # in the order of rank, then of the file
     targets: Sequence[Target]  # of each output
 
@@ -53,15 +65,15 @@ def periods_of(device: Device) -> Mapping[str, int]:
 class Wires:
     """See `edge_agent.setpoint.Wiring`: names become places, faults are collected with their file and line."""
 
-    def __init__(self, config: Gateway, image: Sequence[str], predictors: Mapping[str, Predictor]) -> None:
+    def __init__(self, config: Gateway, image: Sequence[str], predictors: Mapping[str, Predictor | None]) -> None:
         self.period_ns = config.cell.period_ns
-        self.outputs = config.cell.outputs
+        self.outputs: Sequence[Output] = config.cell.outputs
         self.faults: list[Fault] = []
         self._file = config.file
         self._places = {name: place for place, name in enumerate(image)}
         self._periods = {name: period for device in config.devices for name, period in periods_of(device).items()}
         self._outputs = {output.name: place for place, output in enumerate(self.outputs)}
-        self._predictors = predictors
+        self.predictors = predictors
 
     def port(self, spec: ControllerSpec, role: str) -> Port | None:
         name = spec.inputs.get(role)
@@ -72,8 +84,14 @@ class Wires:
             remedy = f"there are {', '.join(known)}" if known else "name a device or twin of this file, as device/point"
             self.fault(spec, f"inputs.{role}", name, "is no point of this gateway", remedy)
             return None
+        return self.at(name, spec.stale_ns)
+
+    def at(self, name: str, stale_ns: int) -> Port | None:
+        """The place of a point; it counts as missing after `stale_ns`, 0: three of its periods."""
+        if name not in self._places:
+            return None
         period = max(self._periods.get(name, self.period_ns), self.period_ns)
-        return Port(self._places[name], spec.stale_ns or STALE_PERIODS * period)
+        return Port(self._places[name], stale_ns or STALE_PERIODS * period)
 
     def ports(self, spec: ControllerSpec, prefix: str) -> Mapping[str, Port]:
         found = {role: self.port(spec, role) for role in spec.inputs if role.startswith(prefix)}
@@ -83,39 +101,59 @@ class Wires:
         return self._outputs.get(spec.outputs.get(role, ""))
 
     def predictor(self, twin: str) -> Predictor | None:
-        return self._predictors.get(twin)
+        return self.predictors.get(twin)
 
     def fault(self, spec: ControllerSpec, key: str, value: object, wrong: str, remedy: str) -> None:
         shown = "" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
         self.faults.append(Fault(self._file, spec.line, f"controller {spec.name}: {key}", shown, wrong, remedy))
 
 
-def controllers_of(config: Gateway, wires: Wires) -> Sequence[Controller]:
-    """The controllers of the file, by rank. Raises ConfigError with every fault of all of them."""
+def controllers_of(config: Gateway, wires: Wires, bundles: Mapping[str, Bundle]) -> Sequence[Controller]:
+    """The controllers of the file, by rank. Raises ConfigError with every fault of all of them.
+
+    One that looks ahead with a twin that has no model waits until it has one; ranks below decide meanwhile.
+    """
     found: list[Controller] = []
+    twins = {one.name for one in config.cell.twins}
     for spec in config.cell.controllers:
-        if spec.kind not in CONTROLLERS:
-            wires.fault(spec, "kind", spec.kind, "is no kind of controller", f"there are {', '.join(CONTROLLERS)}")
-            continue
-        controller: Controller | None = resolve(CONTROLLERS[spec.kind]).build(spec, wires)
-        if controller is not None:
+        twin = spec.settings.get("twin")
+        if twin in twins and twin not in bundles:
+            log.warning("controller %s does not act: twin %s has no model", spec.name, twin)
+        elif (controller := build_controller(spec, wires)) is not None:
             found.append(controller)
     if wires.faults:
         raise ConfigError(wires.faults)
-    return sorted(found, key=lambda one: one.RANK)
+    return in_order(found)
 
 
-def build(config: Gateway, clock: Clock, around: Field) -> Plant:
-    """Nothing is opened yet. `around` is the field that the agent's main loop polls. Raises ConfigError, ValueError."""
+def build(
+    config: Gateway, clock: Clock, around: Field, bundles: Mapping[str, Bundle], *, load_models: bool = True
+) -> Plant:
+    """Nothing is opened yet. `around` is the field that the agent's main loop polls, `bundles` what the twins run.
+
+    Without `load_models` it only checks. Raises ConfigError, ValueError, ModelRefused.
+    """
     lines = prompt_lines(config)
     own = [device for device in config.devices if device.connection in lines]
     sources: list[Source] = [
         resolve(SOURCES["modbus"])(line, devices, clock, aligned=True) for line, devices in lines_of(own).items()
     ]
-    named = {name.partition("/")[0] for one in config.cell.controllers for name in one.inputs.values()}
+    named = {point.partition("/")[0] for point in inputs_of(config.cell)}
     mirrored = [layout for layouts in around.layouts for layout in layouts if layout.device in named]
-    field = assemble(sources, own, [(layout.device, layout.points) for layout in mirrored])
+    shown = {spec.name: tuple(points_of_twin(spec, config.cell, bundles)) for spec in config.cell.twins}
+    field = assemble(sources, own, [*((one.device, one.points) for one in mirrored), *shown.items()])
+    estimated = dict(zip(shown, field.also[len(mirrored) :], strict=True))
     wires = Wires(config, field.image.names, {})
+    models = [(spec, bundles[spec.name]) for spec in config.cell.twins if spec.name in bundles]
+    check_twins(config, models)
+    ports = {point: port for spec, _ in models for point in spec.points.values() if (port := wires.at(point, 0))}
+    twins: Twins | None = None
+    if models and load_models:
+        twins = resolve(TWINS)(models, ports, estimated)
+        assert twins is not None
+        wires.predictors = {name: twins.predictor(name) for name in twins.names}
+    else:
+        wires.predictors = {spec.name: resolve(PREDICTOR)(bundle) for spec, bundle in models}
     periods = {name: period for device in own for name, period in periods_of(device).items()}
     awaited = frozenset(
         layout
@@ -123,9 +161,50 @@ def build(config: Gateway, clock: Clock, around: Field) -> Plant:
         for layout in layouts
         if periods[f"{layout.device}/{layout.points[0]}"] <= config.cell.period_ns
     )
-    targets = [target_of(output.point, config.devices, field, around) for output in config.cell.outputs]
-    controllers = controllers_of(config, wires)
-    return Plant(config.cell, field, dict(zip(mirrored, field.also, strict=True)), awaited, controllers, targets)
+    return Plant(
+        cell=config.cell,
+        field=field,
+        mirrored=dict(zip(mirrored, field.also, strict=False)),
+        awaited=awaited,
+        estimated=estimated,
+        ports=ports,
+        twins=twins,
+        controllers=controllers_of(config, wires, bundles),
+        targets=[target_of(output.point, config.devices, field, around) for output in config.cell.outputs],
+    )
+
+
+def inputs_of(cell: Cell) -> Iterator[str]:
+    for controller in cell.controllers:
+        yield from controller.inputs.values()
+    for twin in cell.twins:
+        yield from twin.points.values()
+
+
+def points_of_twin(spec: TwinSpec, cell: Cell, bundles: Mapping[str, Bundle]) -> Iterable[str]:
+    """Those of its model; of a twin without one, those that controllers ask for: they stay BAD."""
+    if spec.name in bundles:
+        return points_of(spec, bundles[spec.name])
+    return sorted({point.partition("/")[2] for point in inputs_of(cell) if point.partition("/")[0] == spec.name})
+
+
+def check_twins(config: Gateway, models: Sequence[tuple[TwinSpec, Bundle]]) -> None:
+    """Raises ConfigError with everything in which the file and the bundles disagree."""
+    known = {f"{d.name}/{p.name}": p.quantity for d in config.devices for p in d.profile.points}
+    faults = [
+        Fault(
+            config.file,
+            spec.line,
+            f"twin {spec.name}: {one.key}",
+            f'"{one.value}"' if one.value else "",
+            one.wrong,
+            one.remedy,
+        )
+        for spec, bundle in models
+        for one in wrong_with(spec, bundle, known)
+    ]
+    if faults:
+        raise ConfigError(faults)
 
 
 def target_of(name: str, devices: Sequence[Device], own: Field, around: Field) -> Target:
@@ -138,13 +217,11 @@ def target_of(name: str, devices: Sequence[Device], own: Field, around: Field) -
     raise ValueError(f"{name}: no source writes it")
 
 
-def roster(config: Gateway, plant: Plant) -> Roster:
+def roster(config: Gateway, bundles: Mapping[str, Bundle]) -> Roster:
     """What the numbers of a snapshot are of."""
-    specs = {f"{d.name}/{p.name}": p for d in config.devices for p in d.profile.points}
-    points = tuple(output.point for output in config.cell.outputs)
-    return Roster(
-        outputs=tuple(output.name for output in config.cell.outputs),
-        points=points,
-        units=tuple(internal_unit(specs[point].quantity) for point in points),
-        period_ns=config.cell.period_ns,
-    )
+    twins = [
+        TwinNames.of(spec.name, points_of(spec, bundles[spec.name]), bundles[spec.name].manifest.period_ns)
+        for spec in config.cell.twins
+        if spec.name in bundles
+    ]
+    return Roster.of(config.cell, config.devices, twins)

@@ -7,6 +7,7 @@ Points that still wait for a vendor document are listed as notes; they are no fa
 import argparse
 import json
 from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 
 from edge_agent import plant
@@ -14,8 +15,12 @@ from edge_agent.config import ConfigError, Fault, Gateway, Library, load
 from edge_agent.config.gateway import SITE
 from edge_agent.config.keys import Section
 from edge_agent.config.profiles import PROFILE
+from edge_agent.control import CONTROLLERS, described, resolve
 from edge_agent.field import build
+from edge_agent.rollout.bundles import read_bundle, read_trust
+from edge_agent.rollout.faults import RolloutFault
 from edge_agent.screen import fail, show
+from protos.bundle import Bundle, BundleError
 from protos.clock import SystemClock
 
 
@@ -25,10 +30,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--keys", action="store_true", help="list every key of a gateway's file, or with --profile of a profile"
     )
     parser.add_argument("--profile", action="store_true", help="with --keys: those of a device profile")
+    parser.add_argument(
+        "--controllers",
+        nargs="?",
+        const="",
+        metavar="KIND",
+        help="with --keys: roles and settings of every kind of controller, or all about one",
+    )
     parser.add_argument("--json", action="store_true", help="faults and notes as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.keys and args.controllers is not None:
+        return explain(args.controllers, as_json=args.json)
     if args.keys:
         show(list(keys_of(PROFILE if args.profile else SITE)), as_json=args.json)
         return 0
@@ -48,6 +62,17 @@ def keys_of(section: Section, path: str = "") -> Iterator[dict[str, object]]:
         yield {"key": name, "default": default, "what": f"{key.doc} ({key.kind})"}
 
 
+def explain(kind: str, *, as_json: bool) -> int:
+    """The kinds of controllers, or one with its fallback and an example."""
+    if kind and kind not in CONTROLLERS:
+        return fail(f"{kind} is no kind of controller; there are {', '.join(CONTROLLERS)}")
+    show(list(described([kind] if kind else CONTROLLERS)), as_json=as_json)
+    if kind and not as_json:
+        about = resolve(kind)
+        print(f"{cleandoc(about.__doc__ or '')}\nWithout its inputs: {about.FALLBACK}.\n{about.EXAMPLE}")
+    return 0
+
+
 def check(args: argparse.Namespace) -> int:
     faults: list[Fault] = []
     notes: list[str] = []
@@ -58,10 +83,10 @@ def check(args: argparse.Namespace) -> int:
                 Library(path.parent).get(path.stem)
             else:
                 gateways.append(load(path))
-                plant.build(gateways[-1], SystemClock(), build(gateways[-1], SystemClock()))
+                look(gateways[-1])
         except ConfigError as error:
             faults.extend(error.faults)
-        except ValueError as error:  # what only the parts themselves can judge
+        except (ValueError, RolloutFault, BundleError) as error:  # what only the parts themselves can judge
             faults.append(Fault(path, 0, "", "", str(error), "the gateway would not start"))
     for gateway in gateways:
         notes.extend(remarks(gateway))
@@ -77,6 +102,13 @@ def check(args: argparse.Namespace) -> int:
         if gateways:
             show([summary(gateway) for gateway in gateways], as_json=False)
     return 1 if faults else 0
+
+
+def look(gateway: Gateway) -> None:
+    """Build everything and open nothing. Raises what the parts refuse; a bundle is not tried (`edge-agent models`)."""
+    clock, keys = SystemClock(), read_trust(gateway.cell.trust)
+    bundles = {spec.name: Bundle.open(read_bundle(spec.bundle), keys) for spec in gateway.cell.twins}
+    plant.build(gateway, clock, build(gateway, clock), bundles, load_models=False)
 
 
 def is_profile(path: Path) -> bool:

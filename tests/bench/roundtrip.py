@@ -47,7 +47,7 @@ def run(scale: str) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(prefix="citytwin-roundtrip-") as name:
         folder = Path(name)
         with devices("--echo-ms", str(ECHO_MS)) as found:
-            config = site(folder, found.ports, period_ms=10, outputs=1)
+            config = site(folder, found.ports, period_ms=10, outputs=1, twins=1)
             with agent(folder, config):
                 time.sleep(SECONDS[scale])
                 gauges = ask(config)["gauges"]

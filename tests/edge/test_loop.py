@@ -38,7 +38,7 @@ class Stage:
         self.told: list[Frame] = []
         recorder = Recorder(config.cell.outputs, NS, self.recorded.extend, self.told.extend)
         self.hand = Hand(config.cell.outputs)
-        built = plant.build(config, clock, field.build(config, clock))
+        built = plant.build(config, clock, field.build(config, clock), {})
         self.clock = clock
         self.loop = Loop(built, clock, recorder, lambda _: None, None, (self.hand, *always))  # type: ignore[arg-type]
 
@@ -69,13 +69,13 @@ async def test_it_follows_the_input_and_leaves_the_output_safe(tmp_path: Path) -
     with devices("--echo-ms", "50", "--safe", "7") as found:
         stage = Stage(site(tmp_path, found.ports, period_ms=10, outputs=1))
         async with stage.running():
-            await stage.until(lambda: actuators(found)[0] >= 10)
+            await stage.until(lambda: len(found.ask()["log"][0]) >= 10)
             assert stage.loop.newest is not None
             decision = stage.loop.newest.tick.decisions[0]
             assert (decision.by, decision.authority) == ("follow0", Authority.LOCAL)
-            done = {value for _, value in found.ask()["log"][0]}
+            done = {value / 10 for _, value in found.ask()["log"][0]}
         assert actuators(found) == [0]  # the file's safe value, as the loop was stopped in good order
-    recorded = {frame.values[0] for frame in stage.recorded if frame.layout.device == "control"}
+    recorded = {round(frame.values[0], 1) for frame in stage.recorded if frame.layout.device == "control"}
     assert done <= recorded, "every actuation is recorded"
     assert any("follow0" in text for frame in stage.told for _, text in frame.texts), "the audit hears who decides"
 
@@ -98,9 +98,9 @@ async def test_a_reload_leaves_the_outputs_as_they_are(tmp_path: Path) -> None:
         stage = Stage(file)
         async with stage.running():
             stage.hand.set("out0", 55, 60 * NS, "test", "", stage.clock.monotonic_ns())
-            await stage.until(lambda: actuators(found) == [55])
+            await stage.until(lambda: actuators(found) == [550])
             stage.loop.stop(safe=False)
-        assert actuators(found) == [55]
+        assert actuators(found) == [550]
 
 
 async def test_what_ends_the_thread_is_raised_to_the_supervisor(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ async def test_a_cancelled_run_ends_its_thread_and_leaves_safe(tmp_path: Path) -
         task = asyncio.create_task(stage.loop.run())
         await stage.until(lambda: stage.loop.newest is not None)
         stage.hand.set("out0", 55, 60 * NS, "test", "", stage.clock.monotonic_ns())
-        await stage.until(lambda: actuators(found) == [55])
+        await stage.until(lambda: actuators(found) == [550])
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 REGISTERS = 64
 INPUT, RAMP, ACTUATOR, SAFE = 0, 1, 10, 11
+STEP = 97  # of the input from one change to the next
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Device:
 
     def flip(self) -> None:
         self.changes += 1
-        self.registers[INPUT] = self.changes % 1000
+        self.registers[INPUT] = self.changes * STEP % 1000
         self.fresh, self.shown = True, 0.0
 
     def expire(self, now: float) -> None:
@@ -76,7 +77,7 @@ class Device:
         for address, value in enumerate(values, start):
             if address == ACTUATOR:
                 self.written = now
-                if self.shown:
+                if self.shown and value != self.registers[ACTUATOR]:
                     self.delays.append(time.perf_counter() - self.shown)
                     self.shown = 0.0
                 self._set(value, now)

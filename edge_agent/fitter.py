@@ -1,0 +1,115 @@
+"""Which model each twin runs: fits the loop with what the rules say, tells them how it does, exchanges under way.
+
+The main loop's side of `rollout` and `twin`. Models are loaded in a worker thread after their trial; the control thread
+only takes them over between two ticks.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edge_agent.config import Gateway
+from edge_agent.field import resolve
+from edge_agent.pair import VITALS_NS, Pair
+from edge_agent.plant import TWINS, Plant
+from edge_agent.rollout.bundles import read_trust
+from edge_agent.rollout.models import Fitting, Models
+from edge_agent.twin.faults import ModelRefused
+from edge_agent.twin.points import points_of
+from protos.bundle import Bundle
+from protos.clock import Clock
+
+if TYPE_CHECKING:  # it loads LiteRT
+    from edge_agent.twin.twins import Twins
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Fitter:
+    """One for the life of the agent. `again` is called when the loop must be built anew: a twin's points changed."""
+
+    config: Gateway
+    clock: Clock
+    again: Callable[[], None]
+    fittings: dict[str, Fitting] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.models = Models(self.config.state_dir, (), self.clock)
+
+    async def prepare(self, config: Gateway) -> None:
+        """Take the models of this configuration in hand. Raises Untrusted for a key that cannot be read, ShelfFault."""
+        self.config = config
+        self.models.trusted = read_trust(config.cell.trust)
+        await self.models.adopt(config.cell.twins)
+        self.fittings = {spec.name: await self.models.fitted(spec.name) for spec in config.cell.twins}
+
+    @property
+    def bundles(self) -> Mapping[str, Bundle]:
+        """What each twin that has a model runs."""
+        return {name: fitting.applied for name, fitting in self.fittings.items() if fitting.applied is not None}
+
+    async def run(self, plant: Plant, pair: Pair) -> None:
+        """Load what runs beside, then tell the rules every second how all models do, until cancelled."""
+        await self._exchange(plant, pair, applied=False)
+        seen: Mapping[str, object] = {}
+        while True:
+            await self.clock.sleep_until(self.clock.monotonic_ns() + VITALS_NS)
+            report = pair.report
+            if report is seen:
+                continue
+            seen, changed = report, False
+            for twin, vitals in report.items():
+                fitting = await self.models.report(twin, vitals)
+                if fitting is not None:
+                    changed = True
+                    self.fittings[twin] = fitting
+            if changed:
+                await self._exchange(plant, pair, applied=True)
+
+    async def _exchange(self, plant: Plant, pair: Pair, *, applied: bool) -> None:
+        """Give the loop the models that it is to run now; one that cannot be loaded is reported and left behind."""
+        while True:
+            if self._moved(plant):
+                self.again()
+                return
+            try:
+                fresh = await asyncio.to_thread(self._build, plant)
+            except ModelRefused as error:
+                await self._refused(plant, str(error))
+                continue
+            if applied or fresh[1] is not None:
+                pair.exchange(*fresh)
+            return
+
+    def _moved(self, plant: Plant) -> bool:
+        """Whether the points of some twin are others now than those in the loop's image."""
+        bundles = self.bundles
+        if bundles.keys() != (set(plant.twins.names) if plant.twins is not None else set()):
+            return True
+        twins = {spec.name: spec for spec in self.config.cell.twins}
+        return any(tuple(points_of(twins[name], one)) != plant.estimated[name].points for name, one in bundles.items())
+
+    def _build(self, plant: Plant) -> "tuple[Twins | None, Twins | None]":
+        specs = {spec.name: spec for spec in self.config.cell.twins}
+        applied = [(specs[name], one.applied) for name, one in self.fittings.items() if one.applied is not None]
+        beside = [(specs[name], one.beside) for name, one in self.fittings.items() if one.beside is not None]
+        twins = resolve(TWINS)
+        made = [twins(models, plant.ports, plant.estimated) if models else None for models in (applied, beside)]
+        return made[0], made[1]
+
+    async def _refused(self, plant: Plant, why: str) -> None:
+        """Find the one that cannot be loaded, and ask the rules what to run instead."""
+        specs = {spec.name: spec for spec in self.config.cell.twins}
+        for name, fitting in list(self.fittings.items()):
+            for bundle in (fitting.applied, fitting.beside):
+                if bundle is None:
+                    continue
+                try:
+                    resolve(TWINS)([(specs[name], bundle)], plant.ports, plant.estimated)
+                except ModelRefused as error:
+                    self.fittings[name] = await self.models.failed(name, bundle.digest, str(error))
+                    return
+        raise ModelRefused(why)
