@@ -16,7 +16,8 @@ Columns of a matrix are ensemble members or factors of a covariance. k counts st
     TwinError
     ├── BadModel     a domain's arrays do not fit together, or its numbers are not finite
     ├── BadMeas      readings that no update may see: lengths, NaN, no variance, unknown channels
-    └── BeyondLag    a moment that the ring of checkpoints does not hold
+    ├── BeyondLag    a moment that the ring of checkpoints does not hold
+    └── BadAlarm     a rule that cannot work, or an order that makes no sense now (alarms.py)
 """
 
 import numpy as np

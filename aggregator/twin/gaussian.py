@@ -79,7 +79,7 @@ def square(C: Floats) -> Floats:
     """C with at most as many columns as rows, C Cᵀ unchanged."""
     if C.shape[1] <= C.shape[0]:
         return C
-    (upper,) = qr(C.T, mode="r", check_finite=False, overwrite_a=True)
+    (upper,) = qr(C.T, mode="r", check_finite=False)
     return np.ascontiguousarray(upper[: C.shape[0]].T)
 
 

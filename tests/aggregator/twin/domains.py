@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from aggregator.twin import Floats, Ints
 from aggregator.twin.belief import Belief
+from aggregator.twin.calibration import Tuning
 from aggregator.twin.domain import Limits, Plan, Sparse
 from aggregator.twin.measurement import Meas
 
@@ -77,13 +78,14 @@ class Seen:
 
 @dataclass(eq=False)
 class Diffusion(Seen):
-    """Linear: x(k) = a (I - c L) x(k-1) + w on any graph. Slow or fast by `a`."""
+    """Linear: x(k) = a (I - c L) x(k-1) + w on any graph; on a ring it may also flow round by `shift` places a step."""
 
     graph: Sparse = field(default_factory=lambda: ring(10), repr=False)
     a: float = 0.95
     c: float = 0.1
     q: float = 0.1
     prior_sd: float = 1.0
+    shift: int = 0
     name: str = "diffusion"
     linear: bool = True  # whether H is told
 
@@ -92,7 +94,8 @@ class Diffusion(Seen):
         joined = sp.csr_array((np.ones(self.graph.nnz), self.graph.indices, self.graph.indptr), shape=self.graph.shape)
         degree: Floats = np.asarray(joined.sum(axis=1), np.float64).ravel()
         moved: Sparse = (sp.diags_array(self.a * (1 - self.c * degree)) + joined * (self.a * self.c)).tocsr()
-        return moved
+        here = np.arange(self.n)
+        return moved if not self.shift else moved[(here - self.shift) % self.n]
 
     def prior(self, k: int) -> Belief:
         return Belief(k, np.zeros(self.n), np.full(self.n, self.prior_sd**2), np.zeros((self.n, 0)))
@@ -172,3 +175,8 @@ def play(model: Diffusion | Lorenz96, steps: int, seed: int, sd: float = 0.5, k0
             )
         )
     return Truth(k0, np.array(x), Meas.joined(parts))
+
+
+def calm() -> Tuning:
+    """Nothing withheld, nothing corrected: the filter of the textbook."""
+    return Tuning(turn=0, q_bounds=(1.0, 1.0), r_bounds=(1.0, 1.0))
