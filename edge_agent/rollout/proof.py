@@ -6,16 +6,24 @@ Before the first byte of a model is looked at it gives up what it will not need:
 can be opened, whatever the code that a crafted model might reach wants), core dumps, memory and time.
 """
 
+import base64
 import os
 import resource
 import signal
 import sys
+import zlib
 from pathlib import Path
 
 YES, NO, TOO_MUCH = 0, 3, 4  # exit codes; every other end is a crash
 NICE = 10  # behind everything that the gateway does
 MIB = 1 << 20
 KEY_BYTES = 32
+LEAST = (  # a network of one weight (aggregator/learning/flatbuffer.py), zlib, base 85
+    "c-nnZu};G<5Pb=zBqD-Hcwp$zk%6HS89H=E3>_IdFwm+ML_!Eb5n@7O=0lkH4nBf!Kzsq_oqcgihB|uo-RbV#%h`PZ=ckhs__YU%5(P5ah"
+    "92kvXT(hkY$2c`20jD$cFq~K!|Jixa1XJBcp=`ImndHmyBO{vHYF~IORcd{4}9*f>IrdVrP{`Sp{CIX_0zR@qH)Qs=zQ{AsQ>fpoN)DtQAo?"
+    "jTJKc%7jrVznxI``n=~2k$c$#s%lpAF_7!}%z+EYy9AY24z-K#r4QJVV9mx#m_3VL^kxyoF$f^UKUo(?o%aaTLo7=26=lQg(udY{~{-0*69i"
+    "T5krew9xk-i7%GwIBz@VAM0ubci)G;H&%Z|@#go&N1RDY3uCm-|@g{RhUIIOh"
+)
 
 
 def limit_time(wall_s: float, cpu_s: int) -> None:
@@ -35,6 +43,16 @@ def shut_in(memory_mib: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
+def warm_up() -> None:
+    """Let the runtime read what it wants to know of the processor, which it asks for when it first runs a network.
+
+    Without it XNNPACK stands aside and the golden pairs would be tried on other code than the gateway will run.
+    """
+    from edge_agent.twin.int8 import Network
+
+    Network(zlib.decompress(base64.b85decode(LEAST)), 1)
+
+
 def main() -> int:
     wall_s, cpu_s, memory_mib = float(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     limit_time(wall_s, cpu_s)
@@ -42,6 +60,7 @@ def main() -> int:
     from protos.bundle import Bundle, PublicKey
 
     feed = sys.stdin.buffer.read()
+    warm_up()
     shut_in(memory_mib)
     try:
         signer = PublicKey.from_public_bytes(feed[:KEY_BYTES])

@@ -25,10 +25,10 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS")}  # eac
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a trial may take. A real model needs 0.3 s and 2 MiB on a Raspberry Pi's scale; a bomb needs all it gets."""
+    """What a trial may take. A real model needs a fraction of a second and 2 MiB; a bomb needs all it gets."""
 
     wall_s: float = 30.0  # a machine busy with other work is slow, not wrong
-    cpu_s: int = 10
+    cpu_s: int = 5
     memory_mib: int = 64  # beyond what the interpreter itself takes
 
 
