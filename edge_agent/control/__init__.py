@@ -55,8 +55,8 @@ def described(kinds: Iterable[str] = CONTROLLERS) -> Iterator[dict[str, object]]
     for name in kinds:
         kind = resolve(name)
         for part, roles in (("input", kind.INPUTS), ("output", kind.OUTPUTS)):
-            for role, one in roles.items():
-                yield row(name, part, role, one.unit, "" if one.optional else "required", one.doc)
+            for role, filled in roles.items():
+                yield row(name, part, role, filled.unit, "" if filled.optional else "required", filled.doc)
         for setting, one in kind.SETTINGS.items():
             default = "required" if one.required else "" if one.default is None else shown(one.default)
             what = f"{one.doc} ({one.kind}{limits(one)})"

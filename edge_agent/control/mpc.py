@@ -115,7 +115,7 @@ rule = ["pump = 40 - 20 * (level - 2.5)"]
             ]
         )
         if self._planned_ns is None or any(follows(one, self.name) for one in now):
-            self._sampler.forget()  # begin from what is applied, and plan from the next step on
+            self._sampler.begin()  # begin from what is applied, and plan from the next step on
             self._moves, self._why, self._planned_ns = applied, "takes over", view.now_ns - self._model.period_ns
         elif view.now_ns - self._planned_ns >= self._model.period_ns:
             self._planned_ns = view.now_ns

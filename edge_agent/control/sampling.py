@@ -102,11 +102,14 @@ class Sampler:
         knots = np.linspace(0, horizon - 1, KNOTS)
         self._shape: Floats = np.array([np.interp(np.arange(horizon), knots, one) for one in np.eye(KNOTS)]).T  # (H, K)
         self._elite = max(candidates // ELITE, 2)
-        model.predict(self._x[0], self._v[0])  # the first call prepares the model for so many candidates
+        self._prepared = False
 
-    def forget(self) -> None:
-        """The last plan is none any more: somebody else has moved the inputs."""
+    def begin(self) -> None:
+        """Forget the last plan: somebody else has moved the inputs. The first time, prepare the model."""
         self._mean = None
+        if not self._prepared:  # its first step for so many candidates takes longer than all others
+            self._model.predict(self._x[0], self._v[0])
+            self._prepared = True
 
     def plan(self, x: Floats, inputs: Floats, aim: Aim, law: Law) -> Choice:
         """The best first moves from the states x (n,) with the model's inputs as they are now (k,)."""
