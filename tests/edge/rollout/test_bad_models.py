@@ -1,4 +1,4 @@
-"""Models that may not run here: the outer ones never reach the loader, the inner ones die alone. `bad-models` has more."""
+"""Models that may not run here: the outer ones never reach the loader, the inner ones die alone (see `bad-models`)."""
 
 import pytest
 
@@ -38,7 +38,9 @@ async def test_what_reaches_the_loader_dies_alone(name: str) -> None:
         await try_out(Bundle.open(BAD[name], TRUSTED), BAD[name], LIMITS)
 
 
-@pytest.mark.parametrize(("name", "data"), bad_bundles.outer(GOOD), ids=lambda one: one if isinstance(one, str) else "")
+@pytest.mark.parametrize(
+    ("name", "data"), list(bad_bundles.outer(GOOD)), ids=lambda one: one if isinstance(one, str) else ""
+)
 def test_what_is_not_signed_and_whole_is_not_parsed(name: str, data: bytes) -> None:
     with pytest.raises(BundleError):
         Bundle.open(data, TRUSTED)
