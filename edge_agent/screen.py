@@ -6,17 +6,26 @@ rich is loaded when something is drawn: a running agent draws nothing and saves 
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 T = TypeVar("T")
+Rows = Sequence[Mapping[str, object]]
 
 
-def show(rows: Sequence[Mapping[str, object]], *, as_json: bool, title: str = "") -> None:
+def show(rows: Rows, *, as_json: bool, title: str = "") -> None:
     """Print `rows` (all with the same keys, which head the columns) as a table, or as one JSON array."""
     if as_json:
         print(json.dumps(list(rows), default=str))
         return
     from rich.console import Console
+
+    Console(emoji=False).print(table_of(rows, title) if rows else f"{title or 'rows'}: none")
+
+
+def table_of(rows: Rows, title: str = "") -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
@@ -26,7 +35,38 @@ def show(rows: Sequence[Mapping[str, object]], *, as_json: bool, title: str = ""
         table.add_column(key, justify="right" if numbers else "left")
     for row in rows:
         table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
-    Console(emoji=False).print(table if rows else f"{title or 'rows'}: none")
+    return table
+
+
+class Screen:
+    """A terminal that is drawn again and again in place; on a pipe, one drawing below the other."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(emoji=False, highlight=False)
+        live = sys.stdout.isatty()
+        self._live = Live(console=self._console, auto_refresh=False, screen=True) if live else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def draw(self, head: str, tables: Mapping[str, Rows]) -> None:
+        from rich.console import Group
+        from rich.markup import escape
+
+        drawing = Group(escape(head), *(table_of(rows, title) for title, rows in tables.items() if rows))
+        if self._live is not None:
+            self._live.update(drawing, refresh=True)
+        else:
+            self._console.print(drawing)
 
 
 def progress(items: Iterable[T], what: str, total: float | None = None) -> Iterator[T]:

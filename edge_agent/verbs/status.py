@@ -1,10 +1,16 @@
-"""How the gateway is: last committed (epoch, sequence), tasks and their progress, counters.
+"""How the gateway is: last committed (epoch, sequence), outputs and twins, tasks and their progress, counters.
 
-Every reading ends in exactly one of stored, dropped (with a reason) or quarantined. Exit code: 0 healthy, 3 running
-but some task makes no progress, 4 not running.
+    edge-agent status            once
+    edge-agent status --live     outputs and twins twice a second, in place; Ctrl-C ends it
+    edge-agent status --json     all of it for programs; with --live one document a line
+
+Each output has what was decided, what is applied, who has the say (local, central, hand, failsafe) and why. Every
+reading ends in exactly one of stored, dropped (with a reason) or quarantined. Exit code: 0 healthy, 3 running but some
+task makes no progress, 4 not running.
 """
 
 import argparse
+import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,15 +21,18 @@ from edge_agent.buffer.reader import Reader
 from edge_agent.buffer.stored import key_of
 from edge_agent.config import ConfigError, Gateway, load
 from edge_agent.local import status
-from edge_agent.screen import fail, show
+from edge_agent.screen import Rows, Screen, fail, show
 from edge_agent.verbs.run import CONFIG
+from protos.clock import NS, SystemClock
 
 HEALTHY, LATE, STOPPED = 0, 3, 4
+LOOK_NS = NS // 2  # between two looks of --live
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, nargs="?", default=CONFIG, help=f"the gateway's file (default {CONFIG})")
     parser.add_argument("--json", action="store_true", help="one JSON document for programs")
+    parser.add_argument("--live", action="store_true", help="outputs and twins, again and again in place")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
         config = load(args.config)
     except ConfigError as error:
         return fail(error)
-    report = status.ask(config.state_dir) if config.state_dir.is_dir() else None
+    if args.live:
+        return asyncio.run(follow(config, as_json=args.json))
+    report = ask(config)
     if report is None:
         stopped = asleep(config)
         last = f"last commit epoch {stopped['epoch']} batch {stopped['sequence']}; state in {config.state_dir}"
@@ -42,6 +53,25 @@ def run(args: argparse.Namespace) -> int:
     else:
         tell(report)
     return HEALTHY if report["healthy"] else LATE
+
+
+def ask(config: Gateway) -> dict[str, Any] | None:
+    return status.ask(config.state_dir) if config.state_dir.is_dir() else None
+
+
+async def follow(config: Gateway, *, as_json: bool) -> int:
+    """Draw again and again until Ctrl-C; a gateway that stops is waited for."""
+    clock = SystemClock()
+    with Screen() as screen:
+        while True:
+            begun_ns, report = clock.monotonic_ns(), ask(config)
+            if as_json:
+                print(json.dumps(report), flush=True)
+            elif report is None:
+                screen.draw(f"{config.id} is not running", {})
+            else:
+                screen.draw(f"{head_of(report)}\n{control_head(report)}", tables_of(report))
+            await clock.sleep_until(begun_ns + LOOK_NS)
 
 
 def asleep(config: Gateway) -> dict[str, object]:
@@ -61,11 +91,75 @@ def asleep(config: Gateway) -> dict[str, object]:
 
 
 def tell(report: Mapping[str, Any]) -> None:
-    how = "healthy" if report["healthy"] else f"NOT well: no progress in {', '.join(report['late'])}"
-    print(f"{report['gateway']} is running and {how}; last commit epoch {report['epoch']} batch {report['sequence']}")
+    print(head_of(report))
     link = report["link"]
     state = "connected" if link["connected"] else f"not connected: {link['last_error'] or 'not yet'}"
-    print(f"link to {link['address'] or 'no aggregator'}: {state}; clock by {link['clock_source']}\n")
+    print(f"link to {link['address'] or 'no aggregator'}: {state}; clock by {link['clock_source']}")
+    print(f"{control_head(report)}\n")
+    for title, rows in tables_of(report).items():
+        if rows:
+            show(rows, as_json=False, title=title)
     show([{"task": name, **task} for name, task in report["tasks"].items()], as_json=False, title="tasks")
     told = [{"gauge": name, "value": f"{value:,.10g}"} for name, value in sorted(report["gauges"].items()) if value]
     show(told, as_json=False, title="gauges that are not zero (--json has all)")
+
+
+def head_of(report: Mapping[str, Any]) -> str:
+    how = "healthy" if report["healthy"] else f"NOT well: no progress in {', '.join(report['late'])}"
+    return f"{report['gateway']} is running and {how}; last commit epoch {report['epoch']} batch {report['sequence']}"
+
+
+def control_head(report: Mapping[str, Any]) -> str:
+    control = report.get("control")
+    if not control:
+        return "control: none"
+    late = f"{control['late']} late, {control['missed']} missed"
+    ticks = f"{control['tick']} ticks of {control['period_ms']:g} ms, {late}"
+    age_s = control["central"]["age_s"]
+    return f"control: {control['mode']}; {ticks}" + ("" if age_s is None else f"; aggregator {span(age_s)} ago")
+
+
+def tables_of(report: Mapping[str, Any]) -> dict[str, Rows]:
+    """Outputs, twins and controllers that are out of use, within 80 columns."""
+    control = report.get("control") or {"outputs": (), "twins": (), "disabled": {}}
+    return {
+        "outputs": [output_row(one) for one in control["outputs"]],
+        "twins": [twin_row(one) for one in control["twins"]],
+        "put aside": [{"controller": name, "why": why} for name, why in control["disabled"].items()],
+    }
+
+
+def output_row(one: Mapping[str, Any]) -> dict[str, object]:
+    unit = "" if one["unit"] == "1" else f" {one['unit']}"
+    why = [f"{one['by']}: {one['why']}" if one["by"] else one["why"]]
+    if one["model"]:
+        why.append(f"model {one['model']}")
+    if one["limited"]:
+        why.append(f"limited by {one['limited']}")
+    if one["trouble"]:
+        why.append(f"! {one['trouble']}")
+    return {
+        "output": one["output"],
+        "decided": "-" if one["value"] is None else f"{one['value']:.5g}{unit}",
+        "applied": "-" if one["applied"] is None else f"{one['applied']:.5g}{unit}",
+        "by whom": one["authority"],
+        "for": span(one["valid_ms"] / 1000) if one["valid_ms"] else "-",
+        "why": "; ".join(why),
+    }
+
+
+def twin_row(one: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        "twin": one["twin"],
+        "model": one["model"],
+        "slot": one["slot"],
+        "NIS": "-" if one["nis"] is None else f"{one['nis']:.2f}",
+        "coasting": span(one["coasting_s"]) if one["coasting_s"] else "no",
+    }
+
+
+def span(seconds: float) -> str:
+    """A time as short as people say it."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -22,7 +22,7 @@ def test_three_forms_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[
     text = printed(capsys, file)
     assert [row["name"] for row in rows] == [row["name"] for row in table]
     value = next(row for row in table if row["name"] == "output.speed.value")
-    assert (value["address"], value["type"], value["unit"]) == ("1000", "f32", "%")
+    assert (value["address"], value["type"], value["unit"]) == ("1000", "f32", "1")
     assert f"| 1000 | f32 | output.speed.value | {value['unit']} | 1 | r | decided; NaN: do not use |" in text
     assert [row["name"] for row in rows if row["access"] == "rw"] == ["gateway.other_heartbeat"]
 
