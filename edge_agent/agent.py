@@ -8,12 +8,13 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
 from edge_agent import hardware, plant, systemd
+from edge_agent.beside import Beside
 from edge_agent.buffer import Buffer
 from edge_agent.config import ConfigError, Gateway, load
 from edge_agent.control.desk import OrderDesk
@@ -23,9 +24,11 @@ from edge_agent.health import Health
 from edge_agent.helm import Helm
 from edge_agent.image import Frame
 from edge_agent.intake import Intake, Pace
-from edge_agent.local import door, metrics, status
+from edge_agent.local import door, metrics, status, telling
 from edge_agent.rollout import requests
 from edge_agent.rollout.faults import RolloutFault
+from edge_agent.snapshot import Central
+from edge_agent.sources import Teller
 from edge_agent.sync import Command, Sync
 from protos import sync_pb2
 from protos.batch import Priority
@@ -57,6 +60,7 @@ class Agent:
         self.buffer: Buffer
         self.sync: Sync
         self.helm: Helm
+        self.beside: Beside
         self.desk: OrderDesk
         self._received_before = 0  # by intakes that a reload replaced
         self._dropped_before = 0
@@ -84,7 +88,9 @@ class Agent:
                 self.sync.receipt,
                 lambda: self.helm.tick(),
             )
-            self.helm = Helm(self.config, self.clock, self.sync.anchor, self._audit, self.fitter, self.desk)
+            self.helm = Helm(
+                self.config, self.clock, self.sync.anchor, self._audit, self.fitter, self.desk, self._central
+            )
             self._watch()
             await stack.enter_async_context(status.serve(self.config.state_dir, self.report))
             if self.config.health.listen:
@@ -131,6 +137,9 @@ class Agent:
                     tasks.create_task(self._keep(f"source {s.name}", partial(s.run, layouts, self.intake.emit)))
                     for s, layouts in zip(field.sources, field.layouts, strict=True)
                 ]
+                self.beside = Beside(self.config, self.helm.snapshot, lambda: self.helm.hands, self._tell, self.clock)
+                works = self.beside.works().items()
+                control += [tasks.create_task(self._keep(name, work)) for name, work in works]
                 systemd.notify("READY=1\nSTATUS=polling")
                 log.info("polling %d devices", len(self.config.devices))
                 await self._until_stop_or_reload()
@@ -147,7 +156,17 @@ class Agent:
             await self.helm.flush()
             for source in field.sources:
                 self.health.forget(f"source {source.name}")
-            self.health.forget("control")
+            for name in ("control", *self.beside.works()):
+                self.health.forget(name)
+
+    def _central(self) -> Central:
+        counts = self.sync.counts
+        return Central(self.sync.connected, counts.heartbeats_total, counts.heartbeat_ns)
+
+    async def _tell(self, broker: str, topic: str, payload: bytes) -> bool:
+        """Say something over MQTT through the source that speaks with this broker."""
+        source = next((one for one in self.field.sources if one.name == broker), None)
+        return isinstance(source, Teller) and await source.tell(topic, payload)
 
     def _command(self, command: Command) -> None:
         """What the aggregator says besides acknowledging."""
@@ -229,6 +248,8 @@ class Agent:
             field=lambda: self.field.gauges(),
             intake=self._intake_gauges,
             control=lambda: self.helm.gauges(),
+            models=self.fitter.models.gauges,
+            local=lambda: self.beside.gauges(),
             orders=self.desk.gauges,
             hardware=lambda: hardware.facts(self.config.state_dir),
         )
@@ -264,8 +285,13 @@ class Agent:
             "epoch": self.buffer.epoch,
             "sequence": self.buffer.newest,
             "link": self.sync.report(),
+            "control": self._told(),
             **self.health.report(),
         }
+
+    def _told(self) -> Mapping[str, object] | None:
+        snapshot = self.helm.snapshot()
+        return None if snapshot is None else telling.report(snapshot, self.clock.monotonic_ns())
 
     def _status(self) -> sync_pb2.Status:
         return sync_pb2.Status(gauges=self.health.gauges(), facts={"district": self.config.district})

@@ -51,6 +51,10 @@ class Fitter:
         """What each twin that has a model runs."""
         return {name: fitting.applied for name, fitting in self.fittings.items() if fitting.applied is not None}
 
+    def slot(self, twin: str) -> str:
+        """Which of its models a twin runs, in a word."""
+        return self.models.slot(twin) if twin in self.fittings else "none"
+
     async def run(self, plant: Plant, pair: Pair) -> None:
         """Load what runs beside, then tell the rules every second how all models do, until cancelled."""
         await self._exchange(plant, pair, applied=False)

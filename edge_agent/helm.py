@@ -13,19 +13,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from edge_agent import plant
 from edge_agent.config import Gateway
 from edge_agent.control.desk import Newest, OrderDesk
 from edge_agent.control.hand import Hand
 from edge_agent.field import Field
 from edge_agent.fitter import Fitter
-from edge_agent.image import Frame
+from edge_agent.image import NEVER, Frame
 from edge_agent.intake import Intake
 from edge_agent.loop import Loop, Turn
 from edge_agent.pair import Pair, Side
 from edge_agent.recorder import Recorder
 from edge_agent.setpoint import Authority
-from edge_agent.snapshot import Applied, Central, Hold, Mode, Roster, Snapshot
+from edge_agent.snapshot import Applied, Central, Hold, Mode, Roster, Snapshot, TwinNames, TwinState
 from protos.clock import NS, Anchor, Clock
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,11 @@ class Helm:
     def __post_init__(self) -> None:
         self._writes_file = self.config.state_dir / WRITES
         self._writes = read_writes(self._writes_file)
+
+    @property
+    def hands(self) -> Hand | None:
+        """What takes a person's word; None while no loop runs."""
+        return self.hand if self.loop is not None else None
 
     async def run(self, config: Gateway, around: Field, intake: Intake) -> None:
         """The control loop of this configuration, in its thread, until it is stopped. Raises what it raises."""
@@ -151,7 +158,7 @@ class Helm:
             mode=mode_of(turn),
             decisions=turn.tick.decisions,
             applied=[self._applied(turn, k) for k in range(len(turn.standing))],
-            twins=(),
+            twins=[self._twin(turn, names) for names in self.roster.twins],
             late=loop.counts.late,
             missed=loop.counts.missed,
             central=self.central(),
@@ -165,6 +172,13 @@ class Helm:
         shown, shown_ns = turn.shown[output]
         outcome = written.outcome.value if at_ns else ""
         return Applied(turn.standing[output].value, shown, shown_ns, outcome, alarm or written.why, turn.writes[output])
+
+    def _twin(self, turn: Turn, names: TwinNames) -> TwinState:
+        frame, bundle = turn.estimates.get(names.name), self.fitter.bundles.get(names.name)
+        if frame is None or bundle is None:
+            nothing = np.full(len(names.states), np.nan)
+            return TwinState(nothing, nothing, np.full(len(names.states), NEVER, np.uint8), slot="none")
+        return TwinState.of(names, frame, bundle.title, self.fitter.slot(names.name))
 
     def gauges(self) -> dict[str, float]:
         return {**(self.loop.gauges() if self.loop is not None else {}), "audit_lost_total": self.lost}

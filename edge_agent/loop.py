@@ -60,6 +60,7 @@ class Turn:
 
     number: int
     tick: Tick
+    estimates: Mapping[str, Frame]  # twin → its newest
     standing: Sequence[Standing]
     alarms: Mapping[str, str]
     written: Sequence[tuple[Written, int]]  # of each output: the last answer, and when
@@ -95,6 +96,7 @@ class Loop:
         self._expected: set[Layout] = set()
         self._misses: dict[Layout, int] = dict.fromkeys(plant.awaited, 0)
         self._came_ns: dict[Layout, int] = {}
+        self._estimates: Mapping[str, Frame] = {}
         self._places = [self._place(output.point) for output in cell.outputs]
         self._main: asyncio.AbstractEventLoop
         self._own: asyncio.AbstractEventLoop | None = None
@@ -257,9 +259,11 @@ class Loop:
     def _turn(self, tick: Tick, now: int) -> Turn:
         image, guard = self.plant.field.image, self.guard
         saved = guard.saved()
+        self._estimates = {**self._estimates, **{frame.layout.device: frame for frame in tick.estimates}}
         return Turn(
             number=self.counts.ticks,
             tick=tick,
+            estimates=self._estimates,
             standing=guard.standing(),
             alarms=guard.alarms(),
             written=[(one.last, one.last_ns) for one in self._actuators],

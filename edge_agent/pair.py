@@ -68,9 +68,11 @@ class Pair:
 
     def _take(self, applied: "Twins | None", beside: "Twins | None") -> None:
         old = self.applied.twins
-        for new in (beside, applied):  # the applied one last: it takes the predictors that controllers hold
+        for new in (beside, applied):
             if new is not None and old is not None:
                 new.take_over(old)
+        if applied is not None and old is not None:
+            applied.lead(old)
         self.applied, self.beside = Side(applied), Side(beside)
 
     def _vitals(self) -> Mapping[str, Mapping[str, Vitals]]:

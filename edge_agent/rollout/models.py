@@ -160,6 +160,14 @@ class Models:
             await self._save(kept, events)
         return events[-1]
 
+    def slot(self, twin: str) -> str:
+        """Where the model that this twin runs comes from: current, probation or none. Raises NoSuchTwin."""
+        slots = self._of(twin).slots
+        applied, candidate = slots.run.applied, slots.state.candidate
+        if applied is None:
+            return "none"
+        return slots.state.phase.value if candidate is not None and candidate.digest == applied else "current"
+
     def gauges(self) -> dict[str, float]:
         slots = [kept.slots for kept in self._kept.values()]
         return {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edge_agent.image import Emit, Layout
 
@@ -47,3 +47,11 @@ class Source(Protocol):
 
     def gauges(self) -> Mapping[str, float]:
         """Counters of this source: polls, timeouts, exceptions, overruns, reconnects, open_breakers, ..."""
+
+
+@runtime_checkable
+class Teller(Protocol):
+    """A source that can also say things to others: an MQTT broker's."""
+
+    async def tell(self, topic: str, payload: bytes) -> bool:
+        """Publish; False where it could not be sent."""

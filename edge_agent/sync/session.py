@@ -69,6 +69,8 @@ class Counts:
     resent_on_request_total: int = 0
     renewals_total: int = 0
     orders_total: int = 0
+    heartbeats_total: int = 0
+    heartbeat_ns: int = 0  # monotonic, of the newest; 0: none yet
     last_error: str = ""
 
 

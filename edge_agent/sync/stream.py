@@ -155,7 +155,9 @@ class Stream:
         self.wake()
 
     def _heartbeat(self, session: Session, message: pb.ToGateway) -> None:
-        beat = message.heartbeat
+        beat, counts = message.heartbeat, self._a.counts
+        counts.heartbeats_total += 1
+        counts.heartbeat_ns = self._a.clock.monotonic_ns()
         if beat.monotonic_ns and beat.utc_ns:
             self._a.time.echo(beat.monotonic_ns, beat.utc_ns, self._a.clock.monotonic_ns())
 
