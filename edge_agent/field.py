@@ -4,7 +4,7 @@ Rebuilt as a whole on a reload; the buffer and the sync behind it stay as they a
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -44,12 +44,45 @@ def resolve(place: str) -> Any:
 
 
 def lines_of(devices: Iterable[Device]) -> dict[str, list[Device]]:
-    """Modbus devices by the line or host that they share."""
+    """Modbus devices by the line that they share: one connection each. A line is called as its first device calls it.
+
+    Raises ValueError for a host that would be given more connections than a profile's `max_clients` allows.
+    """
+    named: dict[tuple[str, str, int], str] = {}
     lines: dict[str, list[Device]] = {}
     for device in devices:
         if device.profile.modbus is not None:
-            lines.setdefault(device.connection, []).append(device)
+            line = named.setdefault(ends_of(device.connection), device.connection)
+            lines.setdefault(line, []).append(device)
+    if faults := list(crowded(named, lines)):
+        raise ValueError("\n".join(faults))
     return lines
+
+
+def ends_of(connection: str) -> tuple[str, str, int]:
+    """(serial port, host, TCP port): two connections with the same are one."""
+    from edge_agent.sources.modbus.address import (
+        parse,
+    )  # only a gateway with Modbus devices needs all that comes with it
+
+    address = parse(connection, {})
+    return address.path, address.host, address.port
+
+
+def crowded(named: Mapping[tuple[str, str, int], str], lines: Mapping[str, Sequence[Device]]) -> Iterator[str]:
+    """Hosts with more connections of this gateway than one of their devices takes: its other ports count as well."""
+    hosts: dict[str, list[str]] = {}
+    for (_, host, _), line in named.items():
+        if host:
+            hosts.setdefault(host, []).append(line)
+    for host, each in hosts.items():
+        for device in (device for line in each for device in lines[line]):
+            most = device.profile.modbus.max_clients if device.profile.modbus else 0
+            if most and len(each) > most:
+                yield (
+                    f"device {device.name}: {host} takes {most} connections and this gateway would open {len(each)}"
+                    f" ({', '.join(each)}); reach all its units over {most}, or poll some from another gateway"
+                )
 
 
 def prompt_lines(config: Gateway) -> set[str]:
@@ -59,7 +92,9 @@ def prompt_lines(config: Gateway) -> set[str]:
     named += [point for one in cell.controllers for point in one.inputs.values()]
     named += [point for one in cell.twins for point in one.points.values()]
     devices = {name.partition("/")[0] for name in named}
-    return {d.connection for d in config.devices if d.name in devices and d.profile.modbus is not None}
+    modbus = [d for d in config.devices if d.profile.modbus is not None]
+    ends = {ends_of(d.connection) for d in modbus if d.name in devices}
+    return {d.connection for d in modbus if ends_of(d.connection) in ends}
 
 
 def sources_of(config: Gateway, clock: Clock) -> list[Source]:

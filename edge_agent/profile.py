@@ -75,7 +75,7 @@ class ModbusManners:
     timeout_ms: int = 1000
     connect_delay_ms: int = 0
     pause_ms: int = 0  # between two requests
-    max_clients: int = 0  # 0: no limit known
+    max_clients: int = 0  # connections its host takes, one for each port that this gateway reads; 0: no limit known
     float_invalid: bool = True  # NaN means "no value"
 
 

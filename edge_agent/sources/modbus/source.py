@@ -12,6 +12,7 @@ from edge_agent.profile import Device, ModbusManners
 from edge_agent.sources import Outcome, Written
 from edge_agent.sources.modbus.address import Address, parse
 from edge_agent.sources.modbus.breaker import Breaker
+from edge_agent.sources.modbus.budget import Budgets, place_of
 from edge_agent.sources.modbus.job import MS, Job, Unit, jobs_of
 from edge_agent.sources.modbus.leases import Leases
 from edge_agent.sources.modbus.link import Link
@@ -59,7 +60,7 @@ class Modbus:
             unit.jobs.extend(jobs := jobs_of(device, unit))
             self._jobs.extend(jobs)
         self._devices = {device.name: device for device in devices}
-        self._writer = Writer(self.link, clock)
+        self._writer = Writer(self.link, clock, Budgets(file=place_of(line)))
         self._leases = Leases()
         self._held = asyncio.Event()  # something new is held
         self._counters = Counters()

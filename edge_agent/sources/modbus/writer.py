@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.profile import PointSpec, Register
 from edge_agent.sources import Outcome, Written
-from edge_agent.sources.modbus.budget import Budget
+from edge_agent.sources.modbus.budget import Budgets
 from edge_agent.sources.modbus.decode import Decoder, linear
 from edge_agent.sources.modbus.faults import Guarded, ModbusError, NoAnswer, Refused
 from edge_agent.sources.modbus.framing import Request, read, write
@@ -53,9 +53,8 @@ class Writer:
 
     link: Link
     clock: Clock
-    lifetime_writes: int = 100_000
+    budgets: Budgets = field(default_factory=Budgets)
     writes: int = 0
-    _budgets: dict[tuple[int, int, int], Budget] = field(default_factory=dict)
     _last: dict[tuple[int, int, int], tuple[list[int], Written]] = field(default_factory=dict)
 
     async def write(self, unit: Unit, specs: Sequence[PointSpec], value: float, again: bool = False) -> Written:
@@ -76,9 +75,7 @@ class Writer:
         key = unit.number, register.function, register.address
         if not again and (known := await self._already(unit, specs, words, key)) is not None:
             return known
-        if not again and not self._budgets.setdefault(key, Budget(self.lifetime_writes)).spend(
-            self.clock.monotonic_ns()
-        ):
+        if not again and not self.budgets.spend(key, self.clock.monotonic_ns()):
             return Written(Outcome.REJECTED, math.nan, f"{spec.name}: its write budget is used up")
         outcome = await self._send(unit, specs, words)
         self._last[key] = words, outcome

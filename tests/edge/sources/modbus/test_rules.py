@@ -1,13 +1,14 @@
 """Breaker, schedule, ghosts, budget and leases: rules without IO, each with its times."""
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.sources.modbus.breaker import FIRST_NS, LONGEST_NS, Breaker
-from edge_agent.sources.modbus.budget import YEAR_NS, Budget
+from edge_agent.sources.modbus.budget import BURST, LIFETIME_WRITES, YEAR_NS, YEARS, Budget, Budgets, place_of
 from edge_agent.sources.modbus.ghosts import LIFE_MIN_NS, MS, REPEAT_NS, Ghosts
 from edge_agent.sources.modbus.leases import Leases
 from edge_agent.sources.modbus.schedule import Schedule
@@ -136,6 +137,40 @@ def test_a_budget_spreads_the_lifetime_over_the_years() -> None:
     spent = sum(budget.spend(day * YEAR_NS // 365) for day in range(3650) for _ in range(10))
     assert spent + 6 <= 1005
     assert all(Budget(lifetime=0).spend(0) for _ in range(1000))
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_crash_loop_spends_no_more_than_one_process(tmp_path: Path, remembers: bool) -> None:
+    """A process a minute for a day, each writing all it may; without the file (negative control): half an EEPROM."""
+    file = tmp_path / "budget.json" if remembers else None
+    day = 86_400 * NS
+    written = sum(
+        budgets.spend((1, 3, 40), now)
+        for now in range(0, day, 60 * NS)
+        for budgets in [Budgets(file=file)]
+        for _ in range(2 * BURST)
+    )
+    most = BURST + LIFETIME_WRITES / (YEARS * 365)
+    assert (written <= most + 1) is remembers
+    assert remembers or written > LIFETIME_WRITES // 2
+
+
+def test_budgets_are_of_each_register_and_a_damaged_memory_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    file = place_of("tcp://h:502")
+    assert file is not None
+    assert file != place_of("tcp://g:502")
+    first = Budgets(file=file)
+    assert [first.spend((1, 3, 40), 0) for _ in range(BURST + 1)] == [True] * BURST + [False]
+    again = Budgets(file=file)
+    assert not again.spend((1, 3, 40), 1)
+    assert again.spend((1, 3, 41), 1)
+    file.write_text('{"1/3/40": 7}')
+    assert Budgets(file=file).spend((1, 3, 40), 2)
+    monkeypatch.delenv("RUNTIME_DIRECTORY")
+    assert place_of("tcp://h:502") is None
 
 
 def test_leases_are_due_at_half_their_timeout() -> None:
