@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.edge.control.rig import Rig
 from tests.edge.control.scenes import SCENES, cases, outputs_of, spec_of_kind
 from tests.edge.control.wiring import Wires
 
+README = Path(__file__).parents[3] / "README.md"
 EVERY = pytest.mark.parametrize("kind", [kind for kind in CONTROLLERS if kind in SCENES])
 MATRIX = [(kind, role, fault) for kind, role in cases() for fault in faults_of(kind, role)]
 
@@ -29,6 +31,11 @@ def rig_of(kind: str, period_ns: int = NS) -> Rig:
 @pytest.mark.parametrize("kind", CONTROLLERS)
 def test_it_has_a_scene(kind: str) -> None:
     assert kind in SCENES, f"add the scene of {kind} to tests/edge/control/scenes.py"
+
+
+@pytest.mark.parametrize("kind", CONTROLLERS)
+def test_the_readme_names_it(kind: str) -> None:
+    assert f"`{kind}`" in README.read_text()
 
 
 @EVERY

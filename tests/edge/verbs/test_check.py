@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.cli import main
+from edge_agent.control import CONTROLLERS
 
 GOOD = """\
 [gateway]
@@ -38,6 +39,24 @@ def test_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(file), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert [fault["line"] for fault in found["faults"]] == ["2", "8"]
+
+
+def test_controllers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every kind with its roles and settings; one kind with its fallback and an example; a wrong one is told."""
+    assert main(["check", "--keys", "--controllers", "--json"]) == 0
+    rows = {(row["kind"], row["part"], row["name"]): row for row in json.loads(capsys.readouterr().out)}
+    assert {kind for kind, _, _ in rows} == set(CONTROLLERS)
+    assert rows["pid", "setting", "gain"]["default"] == "required"
+    assert rows["volt_var", "setting", "response_s"] | {"what": ""} == {
+        "kind": "volt_var", "part": "setting", "name": "response_s", "unit": "s", "default": "5", "what": ""
+    }  # fmt: skip
+    assert rows["battery", "input", "grid"]["unit"] == "W"
+    assert main(["check", "--keys", "--controllers", "level"]) == 0
+    said = capsys.readouterr().out
+    assert "filling stops" in said
+    assert 'kind = "level"' in said
+    assert main(["check", "--keys", "--controllers", "levle"]) == 1
+    assert "level" in capsys.readouterr().err
 
 
 def test_keys(capsys: pytest.CaptureFixture[str]) -> None:
