@@ -92,7 +92,7 @@ class TwinState:
     sd: Floats  # standard deviation of each
     codes: Codes  # protos/quality.py: UNCERTAIN ESTIMATED, or BAD where it may not be used
     model: str = ""  # name and version of the bundle
-    slot: str = ""  # which model is applied: current, probation, linear, none
+    slot: str = ""  # where the model that is applied comes from: current, probation, none
     nis: float = float("nan")  # normalised innovation squared per channel: about 1 when it fits
     coasting_ns: int = 0  # how long it has gone on without a measurement of some channel; 0: it has all
     at_ns: int = 0  # when it made the step; 0: in this tick

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 UNITS = (0, 1, 255)  # that mean "you" on TCP; others would be behind us, and nobody is
 PDU_MAX = 253
 MASTERS_MAX = 16  # connections; one more takes the place of the one that has been silent longest
+REQUESTS_S, BURST = 300, 200  # of all masters together; what is faster waits: a flood is 5 % of a core, not all of it
 ANSWER_S = 5.0  # a master that does not take its answer by then is gone
 
 Newest = Callable[[], Snapshot | None]
@@ -133,6 +134,7 @@ class Server:
     port: int = 0
     masters: dict[asyncio.StreamWriter, int] = field(default_factory=dict)  # → when it last asked
     heard: asyncio.Event = field(default_factory=asyncio.Event)  # something was written
+    _turn_ns: int = 0  # when the bucket of requests is full again
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self.masters) >= MASTERS_MAX:
@@ -153,6 +155,7 @@ class Server:
         if protocol or not 2 <= length <= PDU_MAX + 1:
             return False
         pdu = await reader.readexactly(length - 1)
+        await self._turn()
         self.masters[writer] = now = self.clock.monotonic_ns()
         beats = self.desk.other.count
         answer = self.desk.answer(unit, pdu, now)
@@ -162,6 +165,12 @@ class Server:
         async with asyncio.timeout(ANSWER_S):
             await writer.drain()
         return True
+
+    async def _turn(self) -> None:
+        """Wait until one more request may be served (a leaky bucket as a meter, ITU-T I.371)."""
+        now = self.clock.monotonic_ns()
+        self._turn_ns = max(self._turn_ns, now) + NS // REQUESTS_S
+        await self.clock.sleep_until(self._turn_ns - BURST * NS // REQUESTS_S)
 
     def _drop(self, writer: asyncio.StreamWriter) -> None:
         self.masters.pop(writer, None)

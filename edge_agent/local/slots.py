@@ -27,7 +27,7 @@ AUTHORITIES = {
     Authority.FAILSAFE: 4,
 }
 OUTCOMES = {"none": 0, "applied": 1, "clamped": 2, "rejected": 3, "unknown": 4}
-SLOTS = {"none": 0, "linear": 1, "current": 2, "probation": 3}
+SLOTS = {"none": 0, "current": 1, "probation": 2}
 
 
 class Moment(NamedTuple):
@@ -148,7 +148,7 @@ OUTPUT = (
 )
 TWIN = (
     Part(0, "u16", "slot", "", f"model in use: {listed(SLOTS)}",
-         lambda m, k, _: SLOTS[m.snapshot.twins[k].slot or "none"]),
+         lambda m, k, _: SLOTS.get(m.snapshot.twins[k].slot, 0)),
     Part(1, "u16", "flags", "", "bit 0 coasting: something is not measured",
          lambda m, k, _: m.snapshot.twins[k].coasting_ns > 0),
     Part(2, "f32", "nis", "", "normalised innovation squared per channel: about 1 where the model fits",

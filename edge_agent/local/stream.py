@@ -26,7 +26,7 @@ from protos.clock import NS, Clock
 log = logging.getLogger(__name__)
 LEAST_MS = 20  # between two messages of a stream: the agent's main loop has other work too
 IDLE_NS = NS // 5  # until somebody looks again whether a loop runs
-CALLS_MAX = 32  # at once; more are refused
+CALLS_MAX = 8  # at once; more are refused: each takes a few per cent of a core in a large cell
 REQUEST_BYTES_MAX = 65_536
 POINTS_MAX = 1000  # of one request
 OPTIONS = [("grpc.max_receive_message_length", REQUEST_BYTES_MAX), ("grpc.so_reuseport", 0)]

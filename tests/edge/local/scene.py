@@ -41,7 +41,7 @@ def snapshot(now_ns: int, tick: int = 1, *, mode: Mode = Mode.RUNNING, utc: bool
         twins=(
             TwinState(np.array([1.9, 0.2]), np.array([0.01, 0.1]), np.array([ESTIMATED, ESTIMATED], np.uint8),
                       "tank 3", "current", 1.1),
-            TwinState(np.array([12.0]), np.array([2.0]), np.array([BAD], np.uint8), "road 1", "linear", 0.9, 3 * NS),
+            TwinState(np.array([12.0]), np.array([2.0]), np.array([BAD], np.uint8), "road 1", "probation", 0.9, 3 * NS),
         ),
         late=4,
         missed=1,

@@ -11,7 +11,7 @@ import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
 from edge_agent.local import modbus
-from edge_agent.local.modbus import MASTERS_MAX, Server, serve
+from edge_agent.local.modbus import BURST, MASTERS_MAX, REQUESTS_S, Server, serve
 from edge_agent.local.slots import HEARTBEAT
 from protos.clock import NS, SteppedClock
 from tests.edge.local.scene import Newest, snapshot
@@ -193,6 +193,20 @@ async def test_a_new_master_takes_the_place_of_the_one_silent_longest(server: Se
     assert await lines[1][0].read() == b"", "the second was silent longest"
     for _, writer in lines:
         writer.close()
+
+
+async def test_a_flood_waits_and_is_answered(server: Server, clock: SteppedClock) -> None:
+    pdu, count = struct.pack(">BHH", 4, 0, 1), BURST + REQUESTS_S
+    flood = asyncio.create_task(ask(server, *(request(k, pdu) for k in range(count))))
+    while server.desk.requests < BURST:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
+    assert server.desk.requests == BURST, "the rest waits"
+    while not flood.done():
+        await clock.advance(NS // 10)
+        await asyncio.sleep(0.001)
+    assert len(await flood) == count
+    assert clock.monotonic_ns() - START_NS >= NS
 
 
 async def test_a_port_that_is_taken_is_said(server: Server, newest: Newest, clock: SteppedClock) -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from edge_agent.local.registers import COUNT_MAX, WORDS, Registers, markdown
-from edge_agent.local.slots import Moment
+from edge_agent.local.slots import AUTHORITIES, MODES, OUTCOMES, Moment
+from edge_agent.setpoint import Authority
 from edge_agent.snapshot import Mode, Roster, TwinNames
+from edge_agent.sources import Outcome
 from protos.clock import NS
 from tests.edge.local.scene import BAD, ROSTER, UTC_NS, snapshot
 
@@ -61,7 +63,7 @@ def test_every_number_of_the_map_is_what_the_tick_says(registers: Registers) -> 
         "output.pump.flags": 0b11111,
         "output.lamp.authority": 0,
         "output.lamp.shown_age": 2**32 - 1,
-        "twin.tank.slot": 2,
+        "twin.tank.slot": 1,
         "twin.road.flags": 1,
         "twin.road.coasting": 3000,
         "estimate.tank.level.valid": 0,
@@ -116,6 +118,12 @@ def test_numbers_do_not_overlap_and_lie_within_the_address_space() -> None:
     assert registers.left_out[0] == "t100"
     assert set(registers.left_out[1:3]) == {"t0/s50", "t0/s51"}
     assert len({row.name for row in registers.rows}) == len(registers.rows)
+
+
+def test_every_word_that_a_part_may_say_has_a_number() -> None:
+    assert set(OUTCOMES) == {"none", *(one.value for one in Outcome)}
+    assert set(AUTHORITIES) == set(Authority)
+    assert set(MODES) == set(Mode)
 
 
 def test_blocks_are_the_same_as_single_registers(registers: Registers) -> None:

@@ -76,7 +76,7 @@ pump 7 m3/h 6 m3/h hand
 limited
 lamp - - nobody - not touched yet
 tank tank 3 current 1.10 no
-road 1 linear 0.90 3.0 s
+road 1 probation 0.90 3.0 s
 mpc left its envelope
 control: running; 1001 ticks of 100 ms, 4 late, 1 missed"""
     for said in wanted.splitlines():
