@@ -71,7 +71,14 @@ MODBUS = Section(
         Key("timeout_ms", "integer", "how long an answer may take", 1000, 20, 60_000),
         Key("connect_delay_ms", "integer", "rest after connecting", 0, 0, 60_000),
         Key("pause_ms", "integer", "rest between two requests", 0, 0, 10_000),
-        Key("max_clients", "integer", "connections its host takes: no file may need more of them; 0 where no limit is known", 0, 0, 64),
+        Key(
+            "max_clients",
+            "integer",
+            "connections its host takes; a file that needs more is refused; 0 for no limit",
+            0,
+            0,
+            64,
+        ),
         Key("float_invalid", "boolean", 'NaN means "no value"', True),
     ),
 )

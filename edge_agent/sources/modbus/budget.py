@@ -1,9 +1,9 @@
 """How often a register may be written: parameters of most devices live in memory that wears out. Rules without IO.
 
 The lifetime is spread over the years that the device shall serve, 27 writes a day of 100,000 in ten years, with a
-small burst for a busy day. What is left is remembered in the service's folder on memory (`RUNTIME_DIRECTORY`, which the
-unit keeps over restarts), so that a process that crashes again and again does not begin with a burst each time, and
-nothing of ours wears out for it. Only a new boot gives a burst again: 100,000 writes are 2,000 boots that use all of it.
+small burst for a busy day. What is left is remembered in the service's folder on memory (`RUNTIME_DIRECTORY`, which
+the unit keeps over restarts), so that a process that crashes again and again does not begin with a burst each time,
+and nothing of ours wears out for it. Only a new boot gives one again: 100,000 writes are 2,000 boots that use it up.
 """
 
 import json
