@@ -16,9 +16,10 @@ from functools import partial
 from edge_agent import hardware, plant, systemd
 from edge_agent.beside import Beside
 from edge_agent.buffer import Buffer
+from edge_agent.catalogue import catalogue
 from edge_agent.config import ConfigError, Gateway, load
 from edge_agent.control.desk import OrderDesk
-from edge_agent.field import Field, build, catalogue
+from edge_agent.field import Field, build
 from edge_agent.fitter import Fitter
 from edge_agent.health import Health
 from edge_agent.helm import Helm
@@ -74,10 +75,10 @@ class Agent:
         self.field = build(self.config, self.clock)
         self.config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         async with AsyncExitStack() as stack:
-            await self._take_models(stack)
             self.buffer = await Buffer.open(self.config.state_dir, self.config.id, self.clock, self.config.buffer)
             stack.push_async_callback(self.buffer.close)
-            points = catalogue(self.config)
+            await self._take_models(stack)
+            points = catalogue(self.config, self.fitter.bundles)
             self.sync = Sync.of(self.config, self.buffer, self.clock, points, self._status, self._command)
             self.desk = OrderDesk(
                 self.config.id,
@@ -209,7 +210,7 @@ class Agent:
             log.error("reload refused: %s needs a restart: systemctl restart citytwin-edge", ", ".join(fixed))
             return False
         self.config, self.field = new, field
-        self.sync.renew_catalogue(catalogue(new))
+        self.sync.renew_catalogue(catalogue(new, self.fitter.bundles))
         log.info("reloaded %s", new.file)
         return True
 

@@ -3,7 +3,6 @@
 Rebuilt as a whole on a reload; the buffer and the sync behind it stay as they are, so no reading is lost.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,9 +13,7 @@ from edge_agent.config import Gateway
 from edge_agent.image import Image, Layout, lay_out
 from edge_agent.profile import Device
 from edge_agent.sources import SOURCES, Source
-from protos import telemetry_pb2 as telemetry
 from protos.clock import Clock
-from protos.vocabulary import internal_unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,27 +125,3 @@ def assemble(sources: Sequence[Source], devices: Iterable[Device], also: Wanted 
     specs = {f"{d.name}/{p.name}": p for d in devices for p in d.profile.points}
     polled = image.names[: sum(len(one.points) for some in layouts for one in some)]
     return Field(tuple(sources), layouts, tuple(each), image, Cleaning([specs[name] for name in polled]))
-
-
-def catalogue(config: Gateway) -> telemetry.Catalogue:
-    """What the aggregator needs to know of every point; its digest changes when any of it does."""
-    points = [point for device in config.devices for point in points_of(device)]
-    message = telemetry.Catalogue(district=config.district, points=points)
-    message.digest = hashlib.sha256(message.SerializeToString(deterministic=True)).digest()
-    return message
-
-
-def points_of(device: Device) -> Sequence[telemetry.Point]:
-    return [
-        telemetry.Point(
-            device=device.name,
-            name=spec.name,
-            unit=internal_unit(spec.quantity),
-            domain=device.domain or device.profile.domain,
-            quantity=spec.quantity,
-            asset=device.asset,
-            writable="w" in spec.access,
-            text=spec.register is not None and spec.register.type == "str",
-        )
-        for spec in device.profile.points
-    ]

@@ -37,6 +37,7 @@ KNOWS_ALL = (
     "edge_agent/helm.py",
     "edge_agent/pair.py",
     "edge_agent/actuator.py",
+    "edge_agent/catalogue.py",
     "edge_agent/cycle.py",
     "edge_agent/loop.py",
     "edge_agent/plant.py",

@@ -15,6 +15,7 @@ from edge_agent.profile import Device, PointSpec
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 POINT = NAME + "/" + NAME
 S, MS = 1_000_000_000, 1_000_000
+DECISIONS = "control"  # device under which decisions are recorded (recorder.py)
 OUTPUTS_MAX = 256  # of one cell: one tick decides them all
 
 CONTROL = Section(
@@ -125,6 +126,10 @@ def read_cell(values: Mapping[str, Any], place: Place, devices: tuple[Device, ..
         check_names(values[kind], kind, {device.name for device in devices}, place)
     if len(values["output"]) > OUTPUTS_MAX:
         place.below("output", OUTPUTS_MAX).fault(f"is beyond {OUTPUTS_MAX} outputs", "share them among gateways")
+    for number, device in enumerate(devices):
+        if values["output"] and device.name == DECISIONS:
+            remedy = "call it otherwise: what is decided is recorded under that name"
+            place.below("device", number, "name").fault("is the name of the decisions", remedy, device.name)
     names = [table["name"] for table in values["output"]]
     return Cell(
         period_ns=values["control"]["period_ms"] * MS,

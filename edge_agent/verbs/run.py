@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_agent.config import ConfigError, load
 from edge_agent.journal import open_journal
+from edge_agent.rollout.faults import RolloutFault
 from edge_agent.screen import fail
 from protos.clock import FastClock, SystemClock
 
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     open_journal(config.state_dir, args.log_level)
     try:
         asyncio.run(serve(config, FastClock(args.speed) if args.speed != 1 else SystemClock()))
-    except (ConfigError, OSError, ValueError) as error:
+    except (ConfigError, RolloutFault, OSError, ValueError) as error:
         logging.getLogger("edge_agent").error("cannot start: %s", error)
         return 1
     return 0
