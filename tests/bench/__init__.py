@@ -22,6 +22,7 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "outage": "72 h without the aggregator: stored, then drained beside live readings",
     "powercuts": "states of the disk after power cuts, each opened",
     "mqtt-ack": "MQTT messages lost in a crash, acknowledged after the commit or on receipt; the rate of a flood",
+    "bad-models": "damaged, crafted and wrong models brought to a gateway that acts; loading them as they come",
     "bitflips": "bits flipped and files cut short in a gateway's state directory",
     "bus": "10 units on one RTU line, one dead: the rate of the others; pymodbus beside it",
     "late-replies": "RTU and TCP lines with late, garbled and repeated answers: values from the wrong register",
@@ -30,6 +31,7 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "fuzz": "mutated inputs for every parser of what comes from outside",
     "diskfull": "a full disk for minutes",
     "orders": "hostile orders at a gateway that is killed again and again: twice, late, forged, for others",
+    "junction": "an intersection in SUMO driven through Modbus by an agent; fixed, actuated, max-pressure beside it",
 }
 
 

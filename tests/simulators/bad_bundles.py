@@ -25,9 +25,9 @@ KEY = signing_key()
 Builtin, Kind = schema.BuiltinOperator, schema.TensorType
 
 
-def good() -> bytes:
+def good_bundle(period_ms: int = 100) -> bytes:
     """The bundle that all others are made of: a tank with an int8 network."""
-    return make(tank_manifest(), tank_linear(), tank_residual(), card=CARD, keys=[KEY])
+    return make(tank_manifest(period_ms=period_ms), tank_linear(period_ms), tank_residual(), card=CARD, keys=[KEY])
 
 
 def parts(bundle: Bundle) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from edge_agent.rollout.trial import Limits, try_out
 from protos.bundle import Bundle, BundleError
 from tests.simulators import bad_bundles
 
-GOOD = bad_bundles.good()
+GOOD = bad_bundles.good_bundle()
 TRUSTED = [bad_bundles.KEY.public_key()]
 LIMITS = Limits(cpu_s=1)
 INNER: dict[str, tuple[type[Rejected], str]] = {
