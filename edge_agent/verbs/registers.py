@@ -10,16 +10,14 @@ nothing. `[local.modbus] listen` switches the server on.
 import argparse
 import csv
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
+from edge_agent import plant
 from edge_agent.config import ConfigError, Gateway, load
 from edge_agent.local.registers import Registers, Row, markdown
 from edge_agent.rollout.bundles import read_bundle, read_trust
 from edge_agent.rollout.faults import RolloutFault
 from edge_agent.screen import fail, show
-from edge_agent.snapshot import Roster, TwinNames
-from edge_agent.twin.points import points_of
 from edge_agent.verbs.run import CONFIG
 from protos.bundle import Bundle, BundleError
 
@@ -34,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     try:
         config = load(args.config)
-        registers = Registers(Roster.of(config.cell, config.devices, twins_of(config)))
+        registers = Registers(plant.roster(config, bundles_of(config)))
     except (ConfigError, BundleError, RolloutFault) as error:
         return fail(error)
     if registers.left_out:
@@ -50,9 +48,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def twins_of(config: Gateway) -> Iterator[TwinNames]:
-    """What each twin's bundle estimates. Raises BundleError, RolloutFault."""
+def bundles_of(config: Gateway) -> dict[str, Bundle]:
+    """The bundle that each twin's file names. Raises BundleError, RolloutFault."""
     trusted = read_trust(config.cell.trust)
-    for spec in config.cell.twins:
-        bundle = Bundle.open(read_bundle(spec.bundle), trusted)
-        yield TwinNames.of(spec.name, points_of(spec, bundle))
+    return {spec.name: Bundle.open(read_bundle(spec.bundle), trusted) for spec in config.cell.twins}
