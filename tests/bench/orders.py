@@ -144,6 +144,7 @@ class Attack:
         self.lines.append(json.dumps({"stop": stop.SerializeToString().hex()}))
 
     def clock_lost_or_found(self) -> None:
+        self.tick()  # what was judged by one clock is not blamed on the other
         self.synced = not self.synced
         self.lines.append(json.dumps({"synced": self.synced}))
 
