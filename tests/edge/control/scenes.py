@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from edge_agent.cell import ControllerSpec, Output
+from edge_agent.cell import ControllerSpec, Output, Setting
 from edge_agent.control import CONTROLLERS, resolve
 from edge_agent.image import Floats
 from edge_agent.setpoint import Predictor
@@ -37,6 +37,7 @@ class Scene:
     healthy: Wished | None = None  # None: some wish, whichever
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # output → low, high
     predictors: Mapping[str, Predictor] = field(default_factory=dict)
+    settings: Mapping[str, Setting] = field(default_factory=dict)  # instead of the example's: shorter lags
 
 
 class Reservoir:
@@ -101,11 +102,12 @@ SCENES: dict[str, Scene] = {
     "ventilation": Scene(
         {"co2": 500.0, "co_north": 1_000.0, "co_south": 1_000.0},
         {
-            "co2": Failing({"output": 57.5}, settles=300),
-            "co_north": Failing({"output": 100}, settles=300),
-            "co_south": Failing({"output": 100}, settles=300),
+            "co2": Failing({"output": 57.5}),
+            "co_north": Failing({"output": 100}),
+            "co_south": Failing({"output": 100}),
         },
         healthy={"output": 15},
+        settings={"smoothing_s": 5},
     ),
     "lighting": Scene(
         {"illuminance": 5_000.0, "traffic": 100.0, "presence_1": 1},
@@ -148,7 +150,7 @@ SCENES: dict[str, Scene] = {
 def spec_of_kind(kind: str) -> ControllerSpec:
     """The kind's own example; its inputs are stale after three periods."""
     (spec,) = specs_in(resolve(kind).EXAMPLE)
-    return replace(spec, stale_ns=0)
+    return replace(spec, stale_ns=0, settings=dict(spec.settings) | dict(SCENES[kind].settings))
 
 
 def outputs_of(kind: str, spec: ControllerSpec) -> list[Output]:

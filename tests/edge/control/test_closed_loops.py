@@ -153,7 +153,7 @@ def tanks_loop(
     spec: ControllerSpec, inputs: Mapping[str, int], predictors: Mapping[str, Predictor]
 ) -> tuple[float, float]:
     """Integral of the squared error of the lower level, and the largest overflow of the upper, over 20 minutes."""
-    plant = Tanks(substeps=20)
+    plant = Tanks(substeps=10)
     flow, upper = plant.resting(0.4)
     x = np.array([[upper, 0.4]])
     rig = Rig(spec, [output("pump", 0.0, 25.0)], period_ns=5 * NS, point_period_ns=5 * NS, predictors=predictors)
@@ -191,7 +191,7 @@ def test_mpc_is_better_than_the_best_pid_on_a_constrained_plant() -> None:
     cost, over = tanks_loop(mpc_of(model), {"upper": 0, "lower": 1}, {"tanks": model})
     assert over <= 0.0
     tried: list[tuple[float, float]] = []
-    for gain in (10.0, 20.0, 40.0, 80.0):
+    for gain in (20.0, 40.0, 80.0):
         for integral_s in (60.0, 120.0, 240.0):
             settings = {"setpoint": 0.9, "gain": gain, "integral_s": integral_s, "derivative_s": integral_s / 8}
             table = {"name": "it", "kind": "pid", "inputs": {"input": "tank/lower"}, "outputs": {"output": "pump"}}
