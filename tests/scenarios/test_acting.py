@@ -1,0 +1,60 @@
+"""A gateway that acts, as a process: twin, loop, hand, status, a reload, the end. Real devices, real sockets."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.bench.acting import devices, site
+from tests.bench.gateway import BIN, agent, ask
+
+PATIENCE_S = 30.0
+LOCAL = '[local.modbus]\nlisten = "127.0.0.1:0"\n'
+
+
+def until(what: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not come in {PATIENCE_S:g} s")
+
+
+def output(config: Path) -> dict[str, Any]:
+    control: Any = ask(config)["control"]
+    found: dict[str, Any] = control["outputs"][0] if control else {}
+    return found
+
+
+def verb(*words: object) -> str:
+    done = subprocess.run([BIN / "edge-agent", *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_gateway_acts_on_its_twin_and_lets_a_person_take_over(tmp_path: Path) -> None:
+    with devices("--echo-ms", "50") as found:
+        config = site(tmp_path, found.ports, period_ms=50, outputs=1, twins=1, tail=LOCAL)
+        with agent(tmp_path, config) as process:
+            until(lambda: output(config).get("authority") == "local")
+            report = ask(config)
+            assert [one["twin"] for one in report["control"]["twins"]] == ["echo0"]
+            assert report["control"]["twins"][0]["slot"] in ("probation", "current")
+            assert [one["state"] for one in report["control"]["estimates"]] == ["level"]
+            rows = json.loads(verb("models", "list", "--config", config, "--json"))
+            assert "echo" in json.dumps(rows)
+
+            verb("hand", "out0", "55", "--for", "5m", "--why", "a test", "--config", config)
+            until(lambda: found.ask()["actuators"] == [550])
+            assert output(config)["authority"] == "hand"
+            assert "a test" in output(config)["why"]
+            process.send_signal(signal.SIGHUP)  # a reload leaves the outputs alone; the hand ends with the loop
+            until(lambda: output(config).get("authority") == "local")
+            assert ask(config)["healthy"]
+        assert found.ask()["actuators"] == [0]
+    log = verb("buffer", "history", "control/out0", "--config", config, "--json")
+    assert log.strip(), "decisions are kept"
