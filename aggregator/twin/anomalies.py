@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import chi2
+from scipy.stats import chi2, f
 
 from aggregator.twin import Floats, Ints
 from aggregator.twin.observation import Innovation
@@ -22,15 +21,15 @@ from aggregator.twin.observation import Innovation
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Chosen for about one false finding per detector and channel in a year of minutes; the vector in a month."""
+    """Chosen for about one false finding per detector and channel in a year of minutes; a learned pattern has more."""
 
     gate: float = 5.0  # standard deviations
     window: int = 30  # readings of `nis`
     nis_false: float = 2e-6  # probability, per reading
     slack: float = 0.5  # of `cusum`: half of the shift that is to be found, in standard deviations
     limit: float = 12.0  # … in-control run of about 5·10⁵ readings (Siegmund 1985)
-    vector_false: float = 2e-5
-    learn: int = 500  # steps without findings that the usual pattern is learned from
+    vector_false: float = 2e-6
+    learn: int = 1000  # steps without findings that the usual pattern is learned from
     explained: float = 0.9  # of the variance, by that pattern
 
 
@@ -59,7 +58,7 @@ class Pattern:
         _, size, rows = np.linalg.svd(Z, full_matrices=False)
         λ = size**2 / len(Z)
         p = int(np.searchsorted(np.cumsum(λ) / λ.sum(), explained)) + 1
-        return cls(rows[:p].T, λ[:p], float(chi2.isf(false, p)), q_limit(λ[p:], false))
+        return cls(rows[:p].T, λ[:p], t2_limit(p, len(Z), false), q_limit(λ[p:], false))
 
     def statistics(self, z: Floats) -> tuple[float, float]:
         """T² within the pattern, Q beside it."""
@@ -68,13 +67,14 @@ class Pattern:
 
 
 def q_limit(λ: Floats, false: float) -> float:
-    """Of the squared residual when the left-out variances are λ (Jackson & Mudholkar 1979); inf when none is."""
-    θ1, θ2, θ3 = (float(np.sum(λ**power)) for power in (1, 2, 3))
-    if θ1 <= 0:
-        return np.inf
-    h0 = 1 - 2 * θ1 * θ3 / (3 * θ2**2)
-    c = -float(ndtri(false))
-    return float(θ1 * (c * np.sqrt(2 * θ2 * h0**2) / θ1 + 1 + θ2 * h0 * (h0 - 1) / θ1**2) ** (1 / h0))
+    """Of the squared residual when the left-out variances are λ: g χ²(h) (Box 1954); inf when nothing is left out."""
+    θ1, θ2 = float(np.sum(λ)), float(np.sum(λ**2))
+    return float(θ2 / θ1 * chi2.isf(false, θ1**2 / θ2)) if θ1 > 0 else np.inf
+
+
+def t2_limit(p: int, steps: int, false: float) -> float:
+    """Of p scores whose variances were learned from so many steps (Hotelling 1931)."""
+    return float(p * (steps**2 - 1) / (steps * (steps - p)) * f.isf(false, p, steps - p)) if steps > p else np.inf
 
 
 @dataclass(eq=False)

@@ -119,6 +119,8 @@ def _faults(model: Model, k: int) -> Iterator[str]:
         "places": (model.places, (count,)),
     }
     wrong = [f"{what} is {a.shape}, must be {shape}" for what, (a, shape) in shapes.items() if a.shape != shape]
+    if count and not wrong and not 0 <= model.places.min() <= model.places.max() < n:
+        wrong.append(f"places must be states 0 … {n - 1}")
     yield from wrong
     if model.graph.shape != (n, n):
         yield f"graph is {model.graph.shape}, must be {(n, n)}"
@@ -126,8 +128,6 @@ def _faults(model: Model, k: int) -> Iterator[str]:
         yield "graph has lengths that are negative or not finite"
     if len(set(model.channels)) != count:
         yield "a channel is named twice"
-    if count and not wrong and not 0 <= model.places.min() <= model.places.max() < n:
-        yield f"places must be states 0 … {n - 1}"
     if not wrong:
         yield from _what_moves(model, prior, k)
 

@@ -2,8 +2,8 @@
 
 The forecast's precision is Λ = D^-½ (I + ℓ² L) D^-½ · c, L the Laplacian of the domain's graph: a Gaussian Markov
 random field, correlated over about ℓ (Lindgren, Rue & Lindström 2011). Then (Λ + Hᵀ R⁻¹ H) δ = Hᵀ R⁻¹ d, by conjugate
-gradients. The variance is that of each state alone, as if no other told anything about it: never too small where the
-correlation is right, and an upper bound rather than an estimate.
+gradients. The variance is a rough one, of each state alone: what neighbours tell is left out, which makes it too large,
+and so are the correlations that an averaging f leaves behind, which makes it too small. Calibration says by how much.
 """
 
 from dataclasses import dataclass, field

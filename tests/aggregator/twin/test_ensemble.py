@@ -88,7 +88,7 @@ def test_relaxation_gives_spread_back() -> None:
 def test_nonsense_is_refused() -> None:
     for wrong in ({"members": 2}, {"inflation": 0.9}, {"relaxation": 1.5}):
         with pytest.raises(BadModel, match="at least 3 members"):
-            replace(Ensemble(5.0), **wrong)  # type: ignore[arg-type]
+            replace(Ensemble(5.0), **wrong)
 
 
 def rmse(scheme: Ensemble, steps: int = 500, told: bool = True) -> tuple[float, float]:
