@@ -60,6 +60,8 @@ USUAL = {
 }
 # Never a fraction of one, whatever the unit: things counted, states by number, levels that batteries tell in whole %.
 WHOLE = {"count", "vehicle_count", "people_count", "state", "signal_state", "lamp_state", "battery_level"}
+STATES = {"state", "signal_state", "lamp_state"}
+UNNAMED = 4  # of a state whose numbers the profile does not name: it is one of the first few
 DUSK = 0.15  # of the noon's light: below it lamps come on
 
 
@@ -84,6 +86,9 @@ class Signal:
         one_bit = point.register is not None and (point.register.type == "bit" or point.register.mask)
         if one_bit or point.quantity == "presence":
             return float(self._state(time_s, [0, 0, 1]))
+        if point.quantity in STATES:
+            low, high = self._range()
+            return float(self._state(time_s, list(range(int(low), int(min(high, low + UNNAMED - 1)) + 1))))
         value = self._number(time_s)
         return float(math.floor(value)) if point.quantity in WHOLE else value
 

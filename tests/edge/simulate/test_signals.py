@@ -62,3 +62,15 @@ def test_every_mqtt_profile_can_be_played(name: str) -> None:
     told = list(messages(profile, "root", "1", NOON))
     assert told
     assert all(payload.startswith(b"{") for _, payload in told)
+
+
+@pytest.mark.parametrize(("profile", "name"), [("huawei-rsu-spat", "status"), ("abb-terra-ac", "status")])
+def test_states_without_names_stay_and_then_change(profile: str, name: str) -> None:
+    """They do not drift as measured values do: a few whole numbers, each for minutes."""
+    point = next(one for one in LIBRARY.get(profile).points if one.name == name)
+    signal = Signal(point, "seed")
+    values = [signal(1_790_000_000.0 + 10 * step) for step in range(2000)]
+    changes = sum(before != after for before, after in pairwise(values))
+    assert set(values) <= {0.0, 1.0, 2.0, 3.0}
+    assert len(set(values)) > 1
+    assert changes < 2000 * 10 / 60
