@@ -43,10 +43,10 @@ def test_smooth() -> None:
 
 @pytest.mark.parametrize("name", [name for name in LIBRARY.ids() if LIBRARY.get(name).modbus])
 def test_every_modbus_profile_can_be_played(name: str) -> None:
-    profile = LIBRARY.get(name)
-    memory = Memory(profile, "1", lambda: NOON)
-    for point in profile.points:
+    memory = Memory(LIBRARY.get(name), "1", lambda: NOON)
+    for point in memory.profile.points:
         assert point.register is not None
+        assert not point.register.model
         register = point.register
         count = register.length or {"16": 1, "32": 2, "64": 4}.get(register.type[-2:], 1)
         words = memory.read(register.function, register.address, count)
