@@ -19,3 +19,4 @@ bar=$([ -t 2 ] && echo on || echo off)
 .venv/bin/python -m pip install --disable-pip-version-check -q --progress-bar "$bar" --require-hashes -r "$lock"
 say "3/3 citytwin itself"
 .venv/bin/python -m pip install --disable-pip-version-check -q --no-deps -e .
+.venv/bin/python -m compileall -q edge_agent aggregator protos  # or each start compiles, and keeps the memory
