@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -36,7 +36,18 @@ from protos.link import SERVER_NAME as SERVER_NAME
 GATEWAY_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # a DNS label's length; fits file names, topics and URIs unquoted
 TIME_LABEL = b"citytwin time v1"
 NONCE_BYTES = (16, 64)  # a signed time is for one question only; the upper end bounds what a stranger has signed
+CHAIN_BYTES_MAX = 16 << 10  # of a signer and its intermediate: 1.5 kB in earnest
 TOKEN_BYTES_MAX = 2048  # a token is a line that a person copies
+
+UNREADABLE = (  # what reading and checking a stranger's certificate may raise
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    ValueError,
+    TypeError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class TlsError(ValueError):
@@ -78,7 +89,7 @@ def load_chain(pem: bytes) -> list[x509.Certificate]:
     """Every certificate of a PEM text, leaf first. Raises TlsError when there is none or one is damaged."""
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise TlsError(f"certificate chain cannot be read: {error}") from error
 
 
@@ -108,17 +119,20 @@ def check_client(chain: Sequence[x509.Certificate], root: x509.Certificate, at: 
 def check_signed(message: bytes, signature: bytes, chain_pem: bytes, root: x509.Certificate, at: datetime) -> None:
     """Raise TlsError unless `message` is signed by a certificate that may sign orders: issued by an intermediate of
     `root`, both valid at `at`, naming ORDERS_URI (path validation of RFC 5280, for a path of this one shape)."""
+    if len(chain_pem) > CHAIN_BYTES_MAX:
+        raise NotTrusted(f"signature refused: a chain of {len(chain_pem)} bytes, at most {CHAIN_BYTES_MAX}")
     leaf, *issuers = load_chain(chain_pem)
+    if len(issuers) != 1:
+        raise NotTrusted("signature refused: the chain is not a signer and its intermediate")
     try:
-        if len(issuers) != 1 or not is_authority(issuers[0]) or is_authority(leaf):
-            raise NotTrusted("signature refused: the chain is not a signer and its intermediate")
         issuers[0].verify_directly_issued_by(root)
         leaf.verify_directly_issued_by(issuers[0])
+        named = is_authority(issuers[0]) and not is_authority(leaf) and uris(leaf) == [ORDERS_URI]
         key = leaf.public_key()
-        if uris(leaf) != [ORDERS_URI] or not isinstance(key, ec.EllipticCurvePublicKey):
+        if not named or not isinstance(key, ec.EllipticCurvePublicKey):
             raise NotTrusted(f"signature refused: the signer is not named {ORDERS_URI}")
         key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
-    except (InvalidSignature, ValueError, TypeError) as error:
+    except UNREADABLE as error:
         if isinstance(error, TlsError):
             raise
         raise NotTrusted(f"signature refused: {type(error).__name__} {error}") from error

@@ -47,6 +47,10 @@ PARSERS: dict[str, str] = {  # name → function that gives its Parser
     "profile toml": "tests.bench.parsers.configs:profile",
     "aggregator toml": "tests.bench.parsers.configs:aggregator",
     "sync stream": "tests.bench.parsers.streams:stream",
+    "order": "tests.bench.parsers.orders:order",
+    "order, signed": "tests.bench.parsers.orders:unsigned",
+    "all-stop": "tests.bench.parsers.orders:all_stop",
+    "order memory": "tests.bench.parsers.orders:memory",
     "history vectors": "tests.bench.parsers.streams:vectors",
 }
 GOAL = "10^6 mutated inputs per parser: 0 crashes, 0 hangs"
