@@ -31,20 +31,28 @@ def steady(A: Floats, H: Floats, Q: Floats, R: Floats) -> Steady:
     Lin and Wang, "Structure-preserving algorithms for periodic discrete-time algebraic Riccati equations", Int. J.
     Control 77 (2004) 767–788.
     """
+    with np.errstate(over="ignore", invalid="ignore"):  # of what grows for ever: it is found not to be finite
+        prior = _doubled(A, H, Q, R)
+    if prior is None:
+        raise NoSteadyState("no steady state: a state that does not decay shows in no channel; measure it or drop it")
+    return _checked(A, H, Q, R, prior)
+
+
+def _doubled(A: Floats, H: Floats, Q: Floats, R: Floats) -> Floats | None:
     eye = np.eye(len(A))
     F, G, X = A.T, H.T @ np.linalg.solve(R, H), Q
     for _ in range(DOUBLINGS_MAX):
         try:
             W = np.linalg.inv(eye + G @ X)
         except np.linalg.LinAlgError:
-            break
+            return None
         grown = X + F.T @ X @ W @ F
         F, G, X, before = F @ W @ F, G + F @ W @ G @ F.T, (grown + grown.T) / 2, X
         if not np.isfinite(X).all():
-            break
+            return None
         if np.abs(X - before).max() <= SETTLED * np.abs(X).max():
-            return _checked(A, H, Q, R, X)
-    raise NoSteadyState("no steady state: a state that does not decay shows in no channel; measure it or leave it out")
+            return X
+    return None
 
 
 def _checked(A: Floats, H: Floats, Q: Floats, R: Floats, prior: Floats) -> Steady:

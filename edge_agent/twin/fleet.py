@@ -19,6 +19,7 @@ from protos.quality import Quality, Reason, code
 
 NS = 1_000_000_000
 CATCH_UP_MAX = 20  # steps at once after a pause; a longer one is a new beginning
+EARLY = 8  # part of a period that a tick may come early
 KNOWN = 0.99  # of the largest variance: beyond it an estimate says no more than the physical range does
 ESTIMATED = code(Quality.UNCERTAIN, Reason.ESTIMATED)
 UNKNOWN = code(Quality.BAD, Reason.STALE)
@@ -95,12 +96,12 @@ class Fleet:
             self.grid_ns = old.grid_ns
 
     def _due(self, now_ns: int) -> int:
-        """How many periods have passed, to the nearest: a tick that is a little early or late is that tick."""
+        """How many periods have passed; a tick that is a little early is that tick."""
         period = self.bundle.manifest.period_ns
         if self.grid_ns is None:
             self.grid_ns, self.complete_ns[:] = now_ns, now_ns
             return 1
-        due = (now_ns - self.grid_ns + period // 2) // period
+        due = (now_ns - self.grid_ns + period // EARLY) // period
         if due > CATCH_UP_MAX:
             for row in range(len(self.members)):
                 self.filter.restart(row)

@@ -6,7 +6,8 @@ from edge_agent.twin.faults import GoldenMismatch
 from edge_agent.twin.forecast import Forecast, network_of
 from protos.bundle import Bundle
 
-TOLERANCE = 1e-5  # of a linear step: the increment is float32
+TOLERANCE = 1e-5  # of the terms of an increment, which are float32
+ROUNDING = 1e-12  # of the state itself, which is float64
 
 
 def check(bundle: Bundle) -> None:
@@ -34,8 +35,9 @@ def check_steps(bundle: Bundle) -> None:
     forecast = Forecast(bundle, len(golden.x))
     forecast.use_network(np.zeros(len(golden.x), np.bool_))
     stepped = forecast(golden.x, golden.u)
-    scale = np.abs(golden.x - numbers.x0).max(0) + np.abs(golden.linear - golden.x).max(0)
-    far = np.abs(stepped - golden.linear) > TOLERANCE * (scale + np.abs(golden.u - numbers.u0) @ np.abs(numbers.B.T))
+    x, u = np.abs(golden.x - numbers.x0), np.abs(golden.u - numbers.u0)
+    terms = np.abs(numbers.f0 - numbers.x0) + x @ np.abs(numbers.A.T - np.eye(x.shape[1])) + u @ np.abs(numbers.B.T)
+    far = np.abs(stepped - golden.linear) > TOLERANCE * terms + ROUNDING * np.abs(golden.x)
     if far.any():
         state = bundle.manifest.states[int(np.argmax(far.any(0)))].name
         raise GoldenMismatch(

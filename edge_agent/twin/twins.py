@@ -14,8 +14,8 @@ from protos.bundle import Bundle
 class Twins:
     """Built of each twin's bundle; `step` once in a tick, on the frozen view, before the controllers.
 
-    Building loads models and takes milliseconds: do it outside the loop, then `take_over` in the loop, which takes
-    microseconds, swaps it in without a bump.
+    Building loads models and takes milliseconds: do it outside the loop. `take_over` and `lead`, in the loop, take
+    microseconds and swap it in without a bump.
     """
 
     def __init__(
@@ -65,16 +65,19 @@ class Twins:
         return frames
 
     def take_over(self, old: "Twins") -> None:
-        """Go on where `old` is: estimates, variances and last inputs of what has the same name; its predictors too.
-
-        Afterwards `old` steps on by itself, which is what a model beside the new one needs.
-        """
+        """Go on where `old` is: estimates, variances and last inputs of what has the same name."""
         for name, fleet in self._fleet_of.items():
-            if name not in old._fleet_of:
-                continue
-            fleet.take_over(name, old._fleet_of[name])
-            mine, before = self._predictors[name], old._predictors[name]
-            if mine.fits(before):  # controllers hold on to the object
+            if name in old._fleet_of:
+                fleet.take_over(name, old._fleet_of[name])
+
+    def lead(self, old: "Twins") -> None:
+        """Predict from now on for the controllers that hold predictors of `old`, where the models have the same names.
+
+        `old` gets others, so that it may step on beside this one.
+        """
+        for name, mine in self._predictors.items():
+            before = old._predictors.get(name)
+            if before is not None and mine.fits(before):
                 old._predictors[name] = TwinPredictor(before.bundle)
                 before.become(mine)
                 self._predictors[name] = before
