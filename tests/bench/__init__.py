@@ -28,6 +28,8 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "late-replies": "RTU and TCP lines with late, garbled and repeated answers: values from the wrong register",
     "modbus-codec": "values per CPU-second of polling alone; pymodbus beside it",
     "codec": "what a batch and its cleaning cost: bytes on the wire, time; JSON beside",
+    "fuse": "one step of the city's state: 10,000 and 100,000 states, localised; the mean alone to a million",
+    "late-data": "an hour of one gateway's late readings fused again; any order against in order",
     "fuzz": "mutated inputs for every parser of what comes from outside",
     "diskfull": "a full disk for minutes",
     "orders": "hostile orders at a gateway that is killed again and again: twice, late, forged, for others",
