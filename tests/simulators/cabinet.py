@@ -42,6 +42,7 @@ class Cabinet:
     refused: int = 0  # requests that it did not follow: unknown, too early, held too long
     asked: int = 0
     left_s: int = 0  # until the request lapses
+    followed_s: int = 0  # seconds with a request that had not lapsed
     history: list[tuple[int, int]] = field(default_factory=list)  # (stage, seconds of green)
 
     def __post_init__(self) -> None:
@@ -65,6 +66,7 @@ class Cabinet:
         self.age_s += 1
         self.left_s = max(0, self.left_s - 1)
         self.on_request = self.asked > 0 and self.left_s > 0
+        self.followed_s += self.on_request
         if self.next_stage:
             if self.age_s >= self.yellow_s + self.all_red_s:
                 self.stage, self.next_stage, self.age_s = self.next_stage, 0, 0

@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from edge_agent.verbs.simulate.endpoint import Line, listen
@@ -122,10 +123,15 @@ async def serve(args: argparse.Namespace) -> None:
     cabinet = Cabinet(road.groups(), yellow_s=road.yellow_s(), all_red_s=args.all_red)
     registers = Registers(cabinet, road, asyncio.Event())
     server, connection = await listen(Line({1: cast(Memory, registers)}), args.listen)
-    print(json.dumps({"connection": connection, **described(road, cabinet)}), flush=True)
+    told = json.dumps({"connection": connection, **described(road, cabinet)})
+    print(told, flush=True)
+    if args.ready is not None:
+        part = args.ready.with_suffix(".part")
+        part.write_text(told)
+        part.replace(args.ready)
     worst = await drive(road, cabinet, registers, args.speed)
     await server.shutdown()
-    own = {"refused": cabinet.refused, "stages": len(cabinet.history), "late_s": round(worst, 1)}
+    own = {"refused": cabinet.refused, "followed_s": cabinet.followed_s, "late_s": worst}
     print(json.dumps({**asdict(road.close()), **own}), flush=True)
 
 
@@ -136,6 +142,7 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=1.0, help="seconds of the road in one of the machine")
     parser.add_argument("--seconds", type=int, default=3600, help="of the hour")
     parser.add_argument("--all-red", type=int, default=0, help="s, after the yellow of the net")
+    parser.add_argument("--ready", type=Path, help="a file for the first line, apart from what SUMO prints")
     parser.add_argument("--listen", default="tcp://127.0.0.1:0")
     asyncio.run(serve(parser.parse_args()))
 

@@ -22,7 +22,8 @@ from edge_agent.control.traffic.queues import Flags, Floats, Traffic
 Wholes = npt.NDArray[np.int64]
 
 HORIZON_S = 30
-WIDTH = 8  # candidates kept of each stage
+WIDTH = 64  # candidates kept
+AGES = 256  # seconds of clearance and green that are told apart
 FINE_S = 6  # so long a change may come in any second, later in every other: far decisions are taken again anyway
 STARTUP = np.array([0.0, 0.5, 1.0])  # share of the discharge in the first seconds of green
 YELLOW = np.array([1.0, 0.5, 0.0])  # and of clearance: 1.5 s of the yellow are driven through
@@ -117,12 +118,13 @@ class Search:
         return self._cost + left
 
     def _prune(self) -> None:
-        stages = len(self._serves)
-        if len(self._cost) <= stages * WIDTH:
-            return
-        expected, stage = self._expected(), self._marks[:, STAGE]
-        order = np.lexsort((expected, stage))
-        start = np.searchsorted(stage[order], np.arange(stages))
-        rank = np.arange(len(order)) - start[stage[order]]
-        kept = order[rank < WIDTH]
+        """The best of each stage and second of its beginning, as in the dynamic programme; of all these the best."""
+        expected = self._expected()
+        began = self._marks[:, STAGE] * AGES + np.minimum(self._marks[:, AGE] + self._clearance, AGES - 1)
+        order = np.lexsort((expected, began))
+        first = np.ones(len(order), np.bool_)
+        first[1:] = began[order][1:] != began[order][:-1]
+        kept = order[first]
+        if len(kept) > WIDTH:
+            kept = kept[np.argpartition(expected[kept], WIDTH)[:WIDTH]]
         self._queue, self._marks, self._cost = self._queue[kept], self._marks[kept], self._cost[kept]
