@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from edge_agent.config import Gateway
 from edge_agent.field import resolve
 from edge_agent.pair import VITALS_NS, Pair
-from edge_agent.plant import TWINS, Plant
+from edge_agent.plant import TWINS, Plant, fit_of
 from edge_agent.rollout.bundles import read_trust
 from edge_agent.rollout.models import Fitting, Models
 from edge_agent.twin.faults import ModelRefused
@@ -37,12 +37,12 @@ class Fitter:
     fittings: dict[str, Fitting] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.models = Models(self.config.state_dir, (), self.clock)
+        self.models = Models(self.config.state_dir, (), self.clock, fit_of(self.config))
 
     async def prepare(self, config: Gateway) -> None:
         """Take the models of this configuration in hand. Raises Untrusted for a key that cannot be read, ShelfFault."""
         self.config = config
-        self.models.trusted = read_trust(config.cell.trust)
+        self.models.trusted, self.models.fit = read_trust(config.cell.trust), fit_of(config)
         await self.models.adopt(config.cell.twins)
         self.fittings = {spec.name: await self.models.fitted(spec.name) for spec in config.cell.twins}
 

@@ -5,7 +5,7 @@ of other sources is handed to it. Built anew on a reload.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -190,7 +190,7 @@ def points_of_twin(spec: TwinSpec, cell: Cell, bundles: Mapping[str, Bundle]) ->
 
 def check_twins(config: Gateway, models: Sequence[tuple[TwinSpec, Bundle]]) -> None:
     """Raises ConfigError with everything in which the file and the bundles disagree."""
-    known = {f"{d.name}/{p.name}": p.quantity for d in config.devices for p in d.profile.points}
+    known = quantities(config)
     faults = [
         Fault(
             config.file,
@@ -205,6 +205,19 @@ def check_twins(config: Gateway, models: Sequence[tuple[TwinSpec, Bundle]]) -> N
     ]
     if faults:
         raise ConfigError(faults)
+
+
+def quantities(config: Gateway) -> Mapping[str, str]:
+    """Device/point → its quantity."""
+    return {f"{d.name}/{p.name}": p.quantity for d in config.devices for p in d.profile.points}
+
+
+def fit_of(config: Gateway) -> Callable[[TwinSpec, Bundle], Sequence[str]]:
+    """What a bundle is asked before it is installed: whether `check_twins` would let the gateway start with it."""
+    known = quantities(config)
+    return lambda spec, bundle: [
+        f"{one.key} {one.value} {one.wrong}; {one.remedy}" for one in wrong_with(spec, bundle, known)
+    ]
 
 
 def target_of(name: str, devices: Sequence[Device], own: Field, around: Field) -> Target:

@@ -1,11 +1,14 @@
 """A bundle file before its trial: read within its limit, and looked at whether it is a model of this twin at all."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edge_agent.cell import TwinSpec
 from edge_agent.rollout.faults import Rejected, Unfit
-from protos.bundle import FILE_BYTES_MAX, PublicKey, TooLarge, Untrusted, read_key
+from protos.bundle import FILE_BYTES_MAX, Bundle, PublicKey, TooLarge, Untrusted, read_key
 from protos.model import Manifest
+
+Fit = Callable[[TwinSpec, Bundle], Iterable[str]]  # what the gateway's file says and the bundle does not bear out
 
 
 def read_bundle(path: Path) -> bytes:
@@ -31,15 +34,15 @@ def read_trust(paths: tuple[Path, ...]) -> list[PublicKey]:
     return keys
 
 
-def check_fit(spec: TwinSpec, manifest: Manifest, serving: Manifest | None) -> None:
-    """Whether this twin could run it: the names that the gateway's file connects are there, and so is every estimate
-    that the model in service gives, since controllers read them. Raises Unfit with everything that is missing.
+def check_fit(spec: TwinSpec, bundle: Bundle, serving: Manifest | None, fit: Fit) -> None:
+    """Whether this twin could run it: what `fit` says, and every estimate that the model in service gives is there,
+    since controllers read them. Raises Unfit with everything that is wrong.
     """
-    known = [one.name for one in (*manifest.channels, *manifest.inputs)]
-    lacks = [f"the file connects {name!r}" for name in spec.points if name not in known]
+    wrong = list(fit(spec, bundle))
     if serving is not None:
-        states = {one.name for one in manifest.states}
-        lacks += [f"the model in service estimates {s.name!r}" for s in serving.states if s.name not in states]
-    if lacks:
-        title = f"{manifest.name} {manifest.version}"
-        raise Unfit(f"{title} is no model of {spec.name}: {'; '.join(lacks)}; it has {', '.join(known)}")
+        states = {one.name for one in bundle.manifest.states}
+        wrong += [
+            f"the model in service estimates {s.name!r}, it does not" for s in serving.states if s.name not in states
+        ]
+    if wrong:
+        raise Unfit(f"{bundle.title} is no model of {spec.name}: {'; '.join(wrong)}")

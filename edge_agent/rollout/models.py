@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.cell import TwinSpec
-from edge_agent.rollout.bundles import check_fit, read_bundle
+from edge_agent.rollout.bundles import Fit, check_fit, read_bundle
 from edge_agent.rollout.faults import Damaged, NoSuchTwin, RolloutFault, ShelfFault, TakenBack
 from edge_agent.rollout.shelf import Key, Shelf
 from edge_agent.rollout.slots import Slots
@@ -52,6 +52,7 @@ class Models:
     state_dir: Path
     trusted: Sequence[PublicKey]
     clock: Clock
+    fit: Fit
     terms: Terms = field(default_factory=Terms)
     limits: Limits = field(default_factory=Limits)
     trials: int = 0
@@ -211,7 +212,7 @@ class Models:
             raise TakenBack(f"{bundle.title} {error}") from None
         current = kept.slots.state.current
         serving = await self._load(kept, current.digest) if current is not None else None
-        check_fit(kept.spec, bundle.manifest, serving.manifest if serving else None)
+        check_fit(kept.spec, bundle, serving.manifest if serving else None, self.fit)
         await try_out(bundle, data, self.limits)
         return bundle
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from edge_agent.config import ConfigError, Gateway, load
 from edge_agent.local import door
+from edge_agent.plant import fit_of
 from edge_agent.rollout.bundles import check_fit, read_bundle, read_trust
 from edge_agent.rollout.faults import NoSuchTwin, RolloutFault
 from edge_agent.rollout.models import Models
@@ -139,7 +140,7 @@ def check(config: Gateway, args: argparse.Namespace) -> int:
         specs = {twin.name: twin for twin in config.cell.twins}
         if args.twin not in specs:
             raise NoSuchTwin(f"{args.twin}: no such twin; the gateway's file has {', '.join(specs) or 'none'}")
-        check_fit(specs[args.twin], bundle.manifest, None)
+        check_fit(specs[args.twin], bundle, None, fit_of(config))
     asyncio.run(try_out(bundle, data, Limits()))
     manifest = bundle.manifest
     found = {
@@ -185,7 +186,7 @@ def do(config: Gateway, args: argparse.Namespace, request: Mapping[str, object],
 
 
 async def alone(config: Gateway, request: Mapping[str, object], body: bytes) -> Mapping[str, object]:
-    models = Models(config.state_dir, read_trust(config.cell.trust), SystemClock())
+    models = Models(config.state_dir, read_trust(config.cell.trust), SystemClock(), fit_of(config))
     try:
         await models.adopt(config.cell.twins, to_run=False)
         return await answer(models, request, body)

@@ -13,7 +13,8 @@ from edge_agent.rollout.models import Fitting, Models
 from edge_agent.rollout.shelf import Shelf
 from edge_agent.rollout.trial import Limits
 from edge_agent.rollout.watch import Terms, Vitals
-from protos.bundle import Untrusted
+from edge_agent.twin.points import wrong_with
+from protos.bundle import Bundle, Untrusted
 from protos.clock import NS, SteppedClock
 from tests.simulators.bundles import other_tank, signing_key, tank_bundle
 
@@ -23,19 +24,25 @@ GOOD, BAD = Vitals(10, residual=0.01, nis=1.0), Vitals(10, nan=1)
 TERMS = Terms(shadow_s=5, probation_s=10)
 
 
+def fit(spec: TwinSpec, bundle: Bundle) -> list[str]:
+    """A gateway that connects a level and a speed."""
+    known = {"a/level": "water_level", "a/speed": "pump_speed"}
+    return [f"{one.key} {one.wrong}" for one in wrong_with(spec, bundle, known)]
+
+
 class Site:
     """A gateway with one twin, `tank`, on a clock that moves when told; each life of the agent is a `start`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.clock = folder, SteppedClock(wall_ns=1_700_000_000 * NS)
-        self.spec = TwinSpec("tank", tank_bundle(folder / "first.ctb", KEY), {"level": "a/level"})
+        self.spec = TwinSpec("tank", tank_bundle(folder / "first.ctb", KEY), {"level": "a/level", "speed": "a/speed"})
         self.models: Models | None = None
         self.now = Fitting()
 
     async def start(self) -> Models:
         if self.models is not None:
             self.models.close()  # what a kill does: the kernel gives the lock back
-        self.models = Models(self.folder, TRUSTED, self.clock, TERMS)
+        self.models = Models(self.folder, TRUSTED, self.clock, fit, TERMS)
         await self.models.adopt([self.spec])
         self.now = await self.models.fitted("tank")
         return self.models
@@ -152,9 +159,9 @@ async def test_only_models_of_this_twin(site: Site) -> None:
     models = await site.start()
     with pytest.raises(Untrusted, match="none of the 1 keys"):
         await models.install("tank", tank_bundle(site.folder / "s.ctb", signing_key(2)).read_bytes(), "a stranger's")
-    site.spec = replace(site.spec, points={"level": "a/level", "speed": "a/speed"})
-    await models.adopt([site.spec])
-    with pytest.raises(Unfit, match="no model of tank: the file connects 'speed'; it has level, lift"):
+    with pytest.raises(
+        Unfit, match=r"tank 1 is no model of tank: points\.speed is nothing of tank 1; points\.lift is miss"
+    ):
         await models.install("tank", other_tank(site.folder / "o.ctb", KEY).read_bytes(), "of something else")
     with pytest.raises(NoSuchTwin, match=r"pump: no such twin; the gateway's file has tank"):
         await models.install("pump", site.bundle("2"), "typed wrong")
@@ -215,4 +222,4 @@ async def test_installing_while_reports_go_on(site: Site) -> None:
 async def test_two_agents_do_not_share_models(site: Site) -> None:
     await site.start()
     with pytest.raises(Busy):
-        Models(site.folder, TRUSTED, site.clock)
+        Models(site.folder, TRUSTED, site.clock, fit)

@@ -11,6 +11,7 @@ import pytest
 from edge_agent.cli import main
 from edge_agent.config import load
 from edge_agent.local import door
+from edge_agent.plant import fit_of
 from edge_agent.rollout.models import Models
 from edge_agent.rollout.requests import SOCKET, answer
 from edge_agent.rollout.shelf import Shelf
@@ -24,19 +25,34 @@ SITE = """\
 id = "north-1"
 district = "north"
 state_dir = "state"
+profiles_dir = "profiles"
 
 [control]
 trust = ["trust.pem"]
 
 [[device]]
-name = "drive"
-profile = "danfoss-vlt-fc"
+name = "pump"
+profile = "pump"
 connection = "tcp://192.0.2.7"
 
 [[twin]]
 name = "tank"
 bundle = "tank.ctb"
-points = {}
+points = { level = "pump/level", speed = "pump/speed" }
+"""
+PROFILE = """
+name = "A pump in a tank"
+domain = "services"
+category = "pump drive"
+grade = "A"
+source = "this test"
+points = [
+  { name = "level", quantity = "water_level", unit = "m", address = 0 },
+  { name = "speed", quantity = "pump_speed", unit = "%", address = 1 },
+]
+[modbus]
+function = 3
+type = "u16"
 """
 
 
@@ -45,6 +61,8 @@ def site(tmp_path: Path) -> Path:
     write_trust(tmp_path / "trust.pem", KEY)
     tank_bundle(tmp_path / "tank.ctb", KEY, network=True)
     tank_bundle(tmp_path / "other.ctb", KEY, version="2")
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "pump.toml").write_text(PROFILE)
     (tmp_path / "site.toml").write_text(SITE.replace('"state"', f'"{tmp_path}/state"'))
     return tmp_path / "site.toml"
 
@@ -111,7 +129,7 @@ def test_what_cannot_be_done_is_said(
 
 async def test_with_an_agent(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = load(site)
-    running = Models(config.state_dir, [KEY.public_key()], SystemClock())
+    running = Models(config.state_dir, [KEY.public_key()], SystemClock(), fit_of(config))
     await running.adopt(config.cell.twins)
     async with door.serve(config.state_dir, SOCKET, partial(answer, running), FILE_BYTES_MAX):
         other = str(site.with_name("other.ctb"))
