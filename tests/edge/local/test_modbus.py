@@ -113,6 +113,19 @@ async def test_one_answer_is_of_one_tick(master: AsyncModbusTcpClient, newest: N
     assert len(seen) > 10
 
 
+async def test_two_answers_may_be_of_two_ticks_and_say_so(master: AsyncModbusTcpClient, newest: Newest) -> None:
+    """Negative control: what one answer keeps together, two do not; the tick in the header tells."""
+
+    async def read(address: int, count: int) -> bytes:
+        return struct.pack(f">{count}H", *(await master.read_input_registers(address, count=count)).registers)
+
+    before, value = await read(6, 4), await read(1000, 2)
+    newest.decide(0, value=43.5, low=43.5)
+    low, after = await read(1012, 2), await read(6, 4)
+    assert value != low
+    assert before != after
+
+
 async def test_requests_that_come_together_are_all_answered(server: Server) -> None:
     pdus = [struct.pack(">BHH", 4, 1000 + 2 * k, 2) for k in range(6)]
     answers = await ask(server, *(request(k, pdu) for k, pdu in enumerate(pdus)))
