@@ -102,11 +102,13 @@ rule = ["pump = 40 - 20 * (level - 2.5)"]
         return self._in_a_row >= self._most
 
     def decide(self, view: View, standing: Sequence[Standing]) -> Sequence[Wish]:
-        values = {role: sense.read(view) for role, sense in self._senses.items()}
-        if any(value is None for value in values.values()):
-            self._planned_ns = None
-            return ()
-        found = {role: value for role, value in values.items() if value is not None}
+        found: dict[str, float] = {}
+        for role, sense in self._senses.items():
+            value = sense.read(view)
+            if value is None:
+                self._planned_ns = None
+                return ()
+            found[role] = value
         now = [standing[slot.index] for slot in self._slots]
         applied = np.array(
             [

@@ -96,6 +96,7 @@ class Sampler:
         self._u: Floats = np.zeros((horizon, candidates, m))
         self._x: Floats = np.zeros((horizon, candidates, n))
         self._v: Floats = np.zeros((horizon, candidates, k))
+        self._off: Floats = np.zeros((horizon, candidates, n))  # room to judge in
         self._mean: Floats | None = None  # (H, m)
         scales = np.geomspace(1.0, 1.0 / SCALES, candidates - LAST - 1)
         self._scale: Floats = np.outer(scales, explore).reshape(-1)  # (B − 3) · m
@@ -141,13 +142,18 @@ class Sampler:
         self._u[:, LAST] = self._mean
         noise = self._shape @ (self._random.standard_normal((KNOTS, len(self._scale))) * self._scale)
         self._u[:, LAST + 1 :] = self._mean[:, None] + noise.reshape(horizon, -1, m)
-        np.clip(self._u, aim.u_low, aim.u_high, out=self._u)
+        u = self._u.reshape(horizon, -1)
+        np.minimum(np.maximum(u, self._each(aim.u_low), out=u), self._each(aim.u_high), out=u)
         if np.isfinite(aim.step).any():
             before: Floats = np.broadcast_to(now, self._u.shape[1:])
             for wished in self._u:
                 np.clip(wished, before - aim.step, before + aim.step, out=wished)
                 before = wished
         self._v[:, :, self._moved] = self._u
+
+    def _each(self, row: Floats) -> Floats:
+        """`row` once for each candidate, side by side: numpy is slow at repeating what is short."""
+        return np.broadcast_to(row, (self._u.shape[1], len(row))).reshape(-1)
 
     def _roll_out(self, x: Floats, now: Floats, aim: Aim, law: Law) -> None:
         """What the model says of them; the rule moves as it sees the states come."""
@@ -166,12 +172,15 @@ class Sampler:
 
     def _judge(self, now: Floats, aim: Aim) -> tuple[Floats, Bools]:
         """Cost of each candidate (B,), and whether its states leave their range."""
-        outside = self._x - np.clip(self._x, aim.x_low, aim.x_high)
-        outside *= outside
-        penalty = (outside @ aim.x_scale).sum(0)
-        error = self._x - aim.reference
-        error *= error
-        costs = (error @ aim.weight).sum(0) + PENALTY * penalty
+        x, off = self._x.reshape(len(self._x), -1), self._off.reshape(len(self._off), -1)
+        np.maximum(x, self._each(aim.x_low), out=off)
+        np.minimum(off, self._each(aim.x_high), out=off)
+        np.subtract(x, off, out=off)
+        np.multiply(off, off, out=off)
+        penalty = (self._off @ aim.x_scale).sum(0)
+        np.subtract(x, self._each(aim.reference), out=off)
+        np.multiply(off, off, out=off)
+        costs = (self._off @ aim.weight).sum(0) + PENALTY * penalty
         moves = self._u.copy()
         moves[1:] -= self._u[:-1]
         moves[0] -= now
@@ -191,5 +200,5 @@ class Sampler:
         good = ranked[elite]
         best = int(np.argmin(good))
         weight = np.exp((good[best] - good) / max(TEMPERATURE * float(good.max() - good[best]), TINY))
-        self._mean = np.tensordot(self._u[:, elite], weight / weight.sum(), (1, 0))
+        self._mean = (weight / weight.sum()) @ self._u[:, elite]
         return int(elite[best])

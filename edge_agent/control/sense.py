@@ -22,8 +22,9 @@ class Sense:
 
     def read(self, view: View) -> float | None:
         """The value that stands, None when there is none."""
-        if self._port.trusted(view):
-            self._value, self.received_ns = self._port.value(view), self._port.received_ns(view)
-        elif self.received_ns < 0 or view.now_ns - self.received_ns > self._port.stale_ns:
+        place, stale_ns = self._port
+        if view.trusted(place, stale_ns):
+            self._value, self.received_ns = float(view.values[place]), view.now_ns - int(view.age_ns[place])
+        elif self.received_ns < 0 or view.now_ns - self.received_ns > stale_ns:
             return None
         return self._value
