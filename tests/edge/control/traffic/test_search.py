@@ -74,7 +74,7 @@ def by_hand(state: Traffic, changes: list[tuple[int, int]], stage: int, interval
         age += 1
     best = DISCHARGE.max(axis=0)
     red = [RED_S * (not SERVES[stage][lane]) for lane in range(len(queue))]
-    return cost + sum(q * q / (2 * mu) + q * r for q, mu, r in zip(queue, best, red, strict=True))
+    return float(cost + sum(q * q / (2 * mu) + q * r for q, mu, r in zip(queue, best, red, strict=True)))
 
 
 COUNTS = st.integers(0, 15)
