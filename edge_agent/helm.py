@@ -118,9 +118,11 @@ class Helm:
         while True:
             await self.clock.sleep_until(self.clock.monotonic_ns() + AUDIT_NS)
             await self.flush()
-            if self.loop is not None and self.clock.monotonic_ns() - saved_ns >= WRITES_EVERY_NS:
-                saved_ns = self.clock.monotonic_ns()
-                await asyncio.to_thread(write_writes, self._writes_file, self.loop.guard.saved())
+            writes = self.loop.guard.saved() if self.loop is not None else self._writes
+            first = writes.keys() != self._writes.keys()  # an output that is ours from now on: known after a kill too
+            if first or self.clock.monotonic_ns() - saved_ns >= WRITES_EVERY_NS:
+                saved_ns, self._writes = self.clock.monotonic_ns(), writes
+                await asyncio.to_thread(write_writes, self._writes_file, writes)
 
     async def flush(self) -> None:
         frames, self._told = self._told, []

@@ -12,6 +12,7 @@ from protos.clock import NS
 
 LATE_PERIODS = 3  # a tick that is later than so many periods earns no larger step: the output would jump
 WRITES_BURST = 50  # of a register that wears out, for a busy day
+RETRY_MAX_NS = 600 * NS  # of a write that fails: 100,000 writes then last for two years of it
 LIFE_NS = 10 * 31_557_600 * NS  # how long its writes have to last: ten years
 TOLD_MAX = 64  # values that a slow device has not shown yet; beyond, the oldest are one range
 EXACT = 1e-9  # two values nearer than this (relative) are one: unit conversion rounds
@@ -47,7 +48,7 @@ class Acting:
         self._sent: float = math.nan  # on its way, not yet answered
         self._sent_ns = 0
         self._held: float = math.nan  # what the device was last known to be given
-        self._retry_ns = 0
+        self._retry_ns = self._pause_ns = 0  # of a write that failed
         self._waiting_ns: int | None = None  # since when a told value is not shown
         self._trusted_ns: int | None = None  # from then on it may show only what it was told
         self._tokens = float(WRITES_BURST)
@@ -59,6 +60,8 @@ class Acting:
         """The device showed `value` at `at_ns`. Returns what is wrong with that, "" nothing."""
         if not math.isfinite(value) or at_ns <= self.shown_ns:
             return ""
+        if at_ns - self.shown_ns > self.output.readback_ns:  # it was silent, and is back: no need to wait longer
+            self._retry_ns = min(self._retry_ns, at_ns)
         self.shown, self.shown_ns = value, at_ns
         if math.isnan(self.value) or not self._told:
             self._apply(value, at_ns)
@@ -83,13 +86,14 @@ class Acting:
             f": {self.failure}" if self.failure else ""
         )
 
-    def begin_again(self, now_ns: int) -> None:
-        """A fault was found and acted on: the time to show what it is told now runs anew."""
+    def begin_again(self, now_ns: int, *, at_once: bool) -> None:
+        """A fault was found: the time to show what it is told now runs anew. `at_once`: write without a pause."""
         self._waiting_ns = None
         self._trusted_ns = None
         self._told.clear()
         self._held = math.nan
-        self._retry_ns = now_ns
+        if at_once:
+            self._retry_ns = now_ns
         if math.isfinite(self.shown):
             self._apply(self.shown, now_ns)
 
@@ -158,11 +162,12 @@ class Acting:
 
     def _thrifty(self, value: float, now_ns: int, rule: str) -> tuple[float, str]:
         """Where memory wears out: no change within the tolerance, none without a write to spare."""
-        if not self.output.lifetime_writes or math.isnan(self._held):
+        given = self._held if math.isnan(self._sent) else self._sent
+        if not self.output.lifetime_writes or math.isnan(given):
             return value, rule
-        if abs(value - self._held) <= self.output.tolerance:
-            return self._held, rule
-        return (value, rule) if self.writes_left(now_ns) >= 1 else (self._held, "write budget")
+        if abs(value - given) <= self.output.tolerance:
+            return given, rule
+        return (value, rule) if self.writes_left(now_ns) >= 1 else (given, "write budget")
 
     def _apply(self, value: float, now_ns: int) -> None:
         on = self._is_on(value)
@@ -175,8 +180,8 @@ class Acting:
 
     # ---- writing
 
-    def due(self, now_ns: int, *, must: bool) -> bool:
-        """Whether `value` is to be written now; then call `sent`. `must`: whatever it costs, for the safe value."""
+    def due(self, now_ns: int) -> bool:
+        """Whether `value` is to be written now; then call `sent`."""
         if math.isnan(self.value) or now_ns < self._retry_ns:
             return False
         if not math.isnan(self._sent) and now_ns - self._sent_ns < self.output.readback_ns:
@@ -186,7 +191,7 @@ class Acting:
         output = self.output
         if not output.refresh_ns or now_ns - self._sent_ns < output.refresh_ns:
             return False
-        return must or bool(output.device_timeout_ns) or self.writes_left(now_ns) >= 1
+        return bool(output.device_timeout_ns) or self.writes_left(now_ns) >= 1
 
     def sent(self, now_ns: int) -> None:
         """`value` is on its way."""
@@ -205,7 +210,7 @@ class Acting:
 
     def written(self, held: float, now_ns: int, *, applied: bool) -> str:
         """The write was answered: the device holds `held` (NaN: it cannot tell). Returns what is wrong, "" nothing."""
-        self.failure = ""
+        self.failure, self._pause_ns = "", 0
         self._held = self._sent
         self._sent = math.nan
         if not math.isfinite(held) or not self._told:
@@ -216,12 +221,16 @@ class Acting:
         return self.seen(held, now_ns)
 
     def failed(self, why: str, now_ns: int) -> None:
-        """The write was refused, or nobody knows what became of it. It is tried again."""
+        """The write was refused, or nobody knows what became of it. It is tried again; where memory wears out, ever
+        more rarely, for what nobody answered may have been written."""
         self.failure = why
         self.failures_total += 1
         self._sent = math.nan
         self._held = math.nan
-        self._retry_ns = now_ns + min(self.output.readback_ns, NS)
+        least_ns = min(self.output.readback_ns, NS)
+        longest_ns = RETRY_MAX_NS if self.output.lifetime_writes else least_ns
+        self._pause_ns = min(max(2 * self._pause_ns, least_ns), longest_ns)
+        self._retry_ns = now_ns + self._pause_ns
 
     def writes_left(self, now_ns: int) -> float:
         """Writes that may be made now; inf where memory does not wear. The life is spread over ten years."""

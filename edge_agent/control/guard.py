@@ -28,7 +28,6 @@ class Write(NamedTuple):
 
     output: int
     value: float
-    must: bool  # the safe value, or a device's own timeout: no budget stands in its way
 
 
 @dataclass(slots=True)
@@ -190,11 +189,11 @@ class Guard:
         """What it shows is not what it was told: safe state, for a while that doubles with each time in a row."""
         if not fault:
             return
+        post.acting.begin_again(self._now_ns, at_once=not post.fault)
         if not post.fault:
             post.until_ns = self._now_ns + post.pause_ns
             post.pause_ns = min(2 * post.pause_ns, PAUSE_MAX_NS)
         post.fault = fault
-        post.acting.begin_again(self._now_ns)
 
     def _recover(self, post: Post, missing: str) -> None:
         """Out of the safe state once it shows that it obeys and the pause has passed."""
@@ -210,10 +209,9 @@ class Guard:
         """What to write now: what changed, what is to be refreshed, what failed. Each counts as on its way."""
         found = []
         for number, post in enumerate(self._posts):
-            must = post.safe or bool(post.acting.output.device_timeout_ns)
-            if post.by and post.acting.due(now_ns, must=must):
+            if post.by and post.acting.due(now_ns):
                 post.acting.sent(now_ns)
-                found.append(Write(number, post.acting.value, must))
+                found.append(Write(number, post.acting.value))
         return found
 
     def written(self, output: int, held: float, now_ns: int, *, applied: bool) -> None:

@@ -258,6 +258,33 @@ def test_rule_10_a_register_that_wears_out_keeps_its_writes_for_ten_years() -> N
     assert stage.device.value == 0.0  # the safe value is never refused
 
 
+def test_rule_10_a_write_in_flight_is_not_taken_back() -> None:
+    """A change within the tolerance of what is on its way is none, though the device does not hold it yet."""
+    guard = Guard([replace(OUTPUT, lifetime_writes=100_000, tolerance=1.0)], PERIOD_NS)
+    guard.seen(0, 40.0, 1)
+    for tick, wanted in enumerate((60.0, 60.5, 59.5), 1):
+        (judged,) = guard.judge([Decision(wanted, Authority.LOCAL, "pid", "", 9 * S)], tick * PERIOD_NS)
+        assert judged.value == 60.0
+        assert [write.value for write in guard.due(tick * PERIOD_NS)] == ([60.0] if tick == 1 else [])
+
+
+def test_rule_10_a_dead_device_does_not_cost_its_life() -> None:
+    stage = Stage(replace(OUTPUT, lifetime_writes=100_000), Device(40.0))
+    stage.tick({"pid": 40.0})
+    stage.device.dead = True
+    stage.ticks(6_000, {"pid": 60.0})
+    assert stage.guard.saved()["valve"] < 20  # in ten minutes
+    stage.device.dead = False
+    stage.ticks(2)
+    assert stage.device.value == 0.0  # and when it is back it is safe at once
+
+
+def test_rule_10_a_worn_register_is_not_refreshed() -> None:
+    stage = Stage(replace(OUTPUT, lifetime_writes=1_000, refresh_ns=S), writes={"valve": 999})
+    stage.ticks(50, {"pid": 40.0})
+    assert len(stage.device.writes) == 2  # the last one, and the safe value
+
+
 def test_rule_10_what_an_earlier_life_wrote_counts() -> None:
     stage = Stage(replace(OUTPUT, lifetime_writes=1_000), writes={"valve": 999})
     stage.tick({"pid": 40.0})
