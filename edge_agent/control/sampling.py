@@ -115,7 +115,7 @@ class Sampler:
     def plan(self, x: Floats, inputs: Floats, aim: Aim, law: Law) -> Choice:
         """The best first moves from the states x (n,) with the model's inputs as they are now (k,)."""
         now = inputs[self._moved]
-        self._v[:] = inputs
+        self._v.reshape(len(self._v), -1)[:] = self._each(inputs)
         with np.errstate(all="ignore"):  # what is not finite is rejected below
             for _ in range(self._rounds):
                 self._sample(now, aim)
