@@ -13,7 +13,7 @@ from edge_agent.snapshot import Snapshot
 from protos.clock import NS, Clock
 
 IDLE_NS = NS  # until somebody looks again whether a loop runs
-PASSING = ("valid_ms", "not_after", "shown_age_s", "tick")  # what changes with time alone
+PASSING = ("valid_ms", "not_after", "shown_age_s", "hand_s", "tick")  # what changes with time alone
 WILD = str.maketrans("+#/\0", "____")  # not in a name that becomes one level of a topic
 
 Newest = Callable[[], Snapshot | None]

@@ -32,6 +32,10 @@ def age_s(at_ns: int, now_ns: int) -> float | None:
     return round((now_ns - at_ns) / NS, 3) if at_ns else None
 
 
+def left_s(until_ns: int, now_ns: int) -> float:
+    return round(max(0, until_ns - now_ns) / NS, 1)
+
+
 def until(snapshot: Snapshot, until_ns: int, now_ns: int) -> Told:
     """How long something counts: from now on, and by the time of day."""
     return {"valid_ms": max(0, (until_ns - now_ns) // MS), "not_after": time_of_day(snapshot, until_ns)}
@@ -40,6 +44,7 @@ def until(snapshot: Snapshot, until_ns: int, now_ns: int) -> Told:
 def decisions(snapshot: Snapshot, now_ns: int) -> Iterator[Told]:
     """One for each output: what was decided, by whom, until when, and how the output really stands."""
     roster = snapshot.roster
+    held = {hold.output: hold.until_ns for hold in snapshot.holds}
     for place, (decision, applied) in enumerate(zip(snapshot.decisions, snapshot.applied, strict=True)):
         until_ns = snapshot.decision_until_ns(place)
         yield {
@@ -53,6 +58,7 @@ def decisions(snapshot: Snapshot, now_ns: int) -> Iterator[Told]:
             "model": decision.model,
             "limited": decision.limited,
             "overruled": list(decision.overruled),
+            "hand_s": left_s(held[place], now_ns) if place in held else None,
             "point": roster.points[place],
             "applied": number(applied.value),
             "shown": number(applied.shown),
@@ -121,7 +127,7 @@ def report(snapshot: Snapshot, now_ns: int) -> Told:
                 "unit": roster.units[hold.output],
                 "who": hold.who,
                 "why": hold.why,
-                "left_s": round(max(0, hold.until_ns - now_ns) / NS, 1),
+                "left_s": left_s(hold.until_ns, now_ns),
             }
             for hold in snapshot.holds
         ],

@@ -132,6 +132,8 @@ def tables_of(report: Mapping[str, Any]) -> dict[str, Rows]:
 def output_row(one: Mapping[str, Any]) -> dict[str, object]:
     unit = "" if one["unit"] == "1" else f" {one['unit']}"
     why = [f"{one['by']}: {one['why']}" if one["by"] else one["why"]]
+    if one["hand_s"] is not None:
+        why.append(f"hand ends in {span(one['hand_s'])}")
     if one["model"]:
         why.append(f"model {one['model']}")
     if one["limited"]:

@@ -96,6 +96,8 @@ async def test_programs_get_all_of_it(file: Path, capsys: pytest.CaptureFixture[
     assert (lamp["value"], lamp["valid_ms"], lamp["not_after"]) == (None, 0, None)
     assert [one["state"] for one in control["estimates"]] == ["level", "leak", "queue"]
     assert control["hands"][0]["who"] == "kim"
+    assert 50 < pump["hand_s"] < 60
+    assert valve["hand_s"] is None
     assert control["central"]["connected"] is True
 
 
