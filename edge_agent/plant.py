@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.cell import Cell, ControllerSpec, Output, TwinSpec
 from edge_agent.config import ConfigError, Fault, Gateway
+from edge_agent.config.faults import shown
 from edge_agent.control import build as build_controller
 from edge_agent.control.arbiter import in_order
 from edge_agent.field import Field, assemble, lines_of, prompt_lines, resolve
@@ -104,8 +105,9 @@ class Wires:
         return self.predictors.get(twin)
 
     def fault(self, spec: ControllerSpec, key: str, value: object, wrong: str, remedy: str) -> None:
-        shown = "" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
-        self.faults.append(Fault(self._file, spec.line, f"controller {spec.name}: {key}", shown, wrong, remedy))
+        value = list(value) if isinstance(value, tuple) else value
+        text = "" if value is None else shown(key, value)
+        self.faults.append(Fault(self._file, spec.line, f"controller {spec.name}: {key}", text, wrong, remedy))
 
 
 def controllers_of(config: Gateway, wires: Wires, bundles: Mapping[str, Bundle]) -> Sequence[Controller]:
