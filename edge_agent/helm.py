@@ -105,7 +105,8 @@ class Helm:
         turn = self.loop.newest if self.loop is not None else None
         if turn is None:
             return None
-        return Newest(turn.tick.decisions, [value for value, _ in turn.shown], turn.tick.view.now_ns)
+        shown = [value for value, _ in turn.shown]
+        return Newest(turn.tick.decisions, shown, turn.obeyed, turn.tick.view.now_ns)
 
     def progressed(self) -> bool:
         """Whether the loop has completed a cycle since this was last asked."""

@@ -65,6 +65,7 @@ class Turn:
     alarms: Mapping[str, str]
     written: Sequence[tuple[Written, int]]  # of each output: the last answer, and when
     shown: Sequence[tuple[float, int]]  # of each output: what its point read, and when
+    obeyed: Sequence[bool]  # of each output: whether its point reads what is set
     writes: Sequence[int]  # of each output's life
     disabled: Mapping[str, str]  # controllers that are not asked now, and why
 
@@ -268,6 +269,7 @@ class Loop:
             alarms=guard.alarms(),
             written=[(one.last, one.last_ns) for one in self._actuators],
             shown=[(np.nan, 0) if at is None else (image.values[at], image.receive_ns[at]) for at in self._places],
+            obeyed=guard.obeyed(),
             writes=[saved.get(one.name, 0) for one in self.plant.cell.outputs],
             disabled=self.arbiter.conduct.disabled(now),
         )

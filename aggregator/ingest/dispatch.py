@@ -51,8 +51,8 @@ class Dispatch:
             if line is not None and line.end_reason is None and self._sent_on.get(row.id) is not line:
                 self._send(row, line, now_ns)
         if self._reports:
-            reports, self._reports = self._reports, []
-            self._orders.report(reports)
+            self._orders.report(self._reports)
+            self._reports.clear()  # only now: they are told again when the table could not be written
             self._read()
 
     def receipt(self, gateway: str, receipt: sync_pb2.OrderReceipt) -> None:

@@ -102,6 +102,11 @@ class Acting:
         """Whether it shows what it was told last."""
         return bool(self._told) and self._waiting_ns is None
 
+    @property
+    def obeyed(self) -> bool:
+        """Whether it shows the value that is applied now."""
+        return self.confirmed and self._told[-1].value == self.value
+
     def _shows(self, place: int, value: float) -> bool:
         """Whether `value` is what it was told at `place`, or on the way from there to the next."""
         reached = self._told[place : place + 2]

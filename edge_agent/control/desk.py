@@ -28,10 +28,12 @@ log = logging.getLogger(__name__)
 
 
 class Newest(NamedTuple):
-    """The newest tick: what was decided, what each output's point reads, and when. Indexed like the outputs."""
+    """The newest tick, indexed like the outputs: what was decided, what each point reads and whether that is what was
+    set, and when."""
 
     decisions: Sequence[Decision]
     shown: Sequence[float]
+    obeyed: Sequence[bool]
     now_ns: int
 
 
@@ -57,7 +59,7 @@ class OrderDesk:
         self._outputs: Sequence[Output] = ()
         self._book = OrderBook(gateway, (), verify, read(self._file))
         self._before = tuple(self._book.fences.last.values())  # accepted by an earlier life
-        self._fates = Fates(())
+        self._fates = Fates()
         self._usual, self._emergency = CentralOrder(), EmergencyOrder()
         self._waiting: asyncio.Queue[pb.Order | None] = asyncio.Queue(WAITING_MAX)  # None: only remember
         self.accepted_total = self.refused_total = self.stops_total = 0
@@ -70,7 +72,7 @@ class OrderDesk:
         self._outputs = outputs
         self._book = OrderBook(self._gateway, outputs, self._verify, self._book.fences)
         self._usual, self._emergency = CentralOrder(), EmergencyOrder()
-        self._say(self._fates.moved(outputs, places, "the output is no longer there, or has other limits"))
+        self._say(self._fates.moved(places, "the output is no longer there, or has other limits"))
         for instruction, by in self._fates.open():
             (self._emergency if by == EmergencyOrder.name else self._usual).give(instruction)
         return self._emergency, self._usual

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from edge_agent.cell import Output
 from edge_agent.control.order import CentralOrder, EmergencyOrder, Instruction
 from edge_agent.setpoint import Decision
 
@@ -41,10 +40,9 @@ class Open:
 
 
 class Fates:
-    """`outputs` are the cell's, by the index that instructions use."""
+    """Of the orders of one cell; instructions name outputs by index."""
 
-    def __init__(self, outputs: Sequence[Output]) -> None:
-        self._outputs = outputs
+    def __init__(self) -> None:
         self._open: dict[tuple[int, str], Open] = {}
         self._known: dict[str, Fate] = {}
 
@@ -71,11 +69,10 @@ class Fates:
         hit = [place for place, one in self._open.items() if one.instruction.fence <= fence]
         return [self._over(place, "superseded", f"revoked by all-stop {fence}") for place in hit]
 
-    def moved(self, outputs: Sequence[Output], places: Mapping[int, int], reason: str) -> list[Fate]:
+    def moved(self, places: Mapping[int, int], reason: str) -> list[Fate]:
         """The cell was built anew: `places` has the new index of each output that is still there."""
         gone = [place for place in self._open if place[0] not in places]
         told = [self._over(place, "expired", reason) for place in gone]
-        self._outputs = outputs
         self._open = {(places[place], by): one for (place, by), one in self._open.items()}
         for (place, _), one in self._open.items():
             one.instruction = replace(one.instruction, output=place)
@@ -85,20 +82,22 @@ class Fates:
         """Every order that may act, and the controller that carries it."""
         return [(one.instruction, one.by) for one in self._open.values()]
 
-    def follow(self, decisions: Sequence[Decision], shown: Sequence[float], now_ns: int) -> list[Fate]:
-        """What has changed by the tick of `now_ns`; `shown` is what each output's point reads."""
+    def follow(
+        self, decisions: Sequence[Decision], shown: Sequence[float], obeyed: Sequence[bool], now_ns: int
+    ) -> list[Fate]:
+        """What has changed by the tick of `now_ns`: each point reads `shown`, and `obeyed` if that is what was set."""
         over = [place for place, one in self._open.items() if now_ns >= one.instruction.until_ns]
         told = [self._over(place, "expired", "its time is up") for place in over]
         for one in self._open.values():
             number = one.instruction.output
             if now_ns > one.since_ns:  # the control loop has heard of it
-                found = self._judge(one, decisions[number], shown[number])
+                found = self._judge(one, decisions[number], shown[number], obeyed[number])
                 if found is not None and (found.outcome, found.maker) != one.told:
                     one.told = found.outcome, found.maker
                     told.append(self._note(Fate(one.instruction.id, found.outcome, found.reason, found.value)))
         return told
 
-    def _judge(self, one: Open, decision: Decision, shown: float) -> Found | None:
+    def _judge(self, one: Open, decision: Decision, shown: float, obeyed: bool) -> Found | None:
         """None while it is on its way."""
         if not decision.by:
             return None
@@ -108,10 +107,7 @@ class Fates:
             return Found("clamped", "interlock", decision.why, decision.value)
         if decision.limited and decision.limited != ON_ITS_WAY:
             return Found("clamped", decision.limited, f"limited by the {decision.limited} rule", decision.value)
-        wanted, output = one.instruction.value, self._outputs[one.instruction.output]
-        if abs(shown - wanted) <= output.tolerance + 1e-9 * max(1.0, abs(wanted)):
-            return Found("applied", "", "", shown)
-        return None
+        return Found("applied", "", "", shown) if obeyed and decision.value == one.instruction.value else None
 
     def _over(self, place: tuple[int, str], outcome: str, reason: str) -> Fate:
         instruction = self._open.pop(place).instruction

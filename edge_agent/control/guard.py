@@ -75,6 +75,10 @@ class Guard:
             for one, post in zip(self.outputs, self._posts, strict=True)
         ]
 
+    def obeyed(self) -> list[bool]:
+        """Of each output, whether the device shows what is set now."""
+        return [post.acting.obeyed for post in self._posts]
+
     def alarms(self) -> Mapping[str, str]:
         """Output → what is wrong with it, to be acted on by a person."""
         found = {}

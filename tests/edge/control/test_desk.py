@@ -58,7 +58,9 @@ class Desk:
         """A tick that decided so, and the time until the desk has looked at it."""
         await self.clock.advance(1)
         nobody = Decision(math.nan, Authority.NOBODY, "", "", 0)
-        self.newest = Newest([*decisions, *[nobody] * (2 - len(decisions))], shown, self.clock.monotonic_ns())
+        made = [*decisions, *[nobody] * (2 - len(decisions))]
+        obeyed = [one.value == value for one, value in zip(made, shown, strict=True)]
+        self.newest = Newest(made, shown, obeyed, self.clock.monotonic_ns())
         await self.clock.advance(FOLLOW_NS)
 
 
