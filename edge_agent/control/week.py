@@ -41,11 +41,11 @@ def read(text: str) -> Entry:
 
 def days_of(text: str) -> Iterator[int]:
     for part in text.split(","):
-        first, _, last = (word.strip() for word in part.partition("-"))
-        if first in ("daily", "holiday") and not last:
+        first, dash, last = (word.strip() for word in part.partition("-"))
+        if first in ("daily", "holiday") and not dash:
             yield from range(7) if first == "daily" else (HOLIDAY,)
-        elif first in DAYS and (last or first) in DAYS:
-            start, end = DAYS.index(first), DAYS.index(last or first)
+        elif first in DAYS and (last if dash else first) in DAYS:
+            start, end = DAYS.index(first), DAYS.index(last if dash else first)
             yield from ((start + step) % 7 for step in range((end - start) % 7 + 1))
         else:
             raise ValueError(f"has a day {part.strip()!r} that there is not")
