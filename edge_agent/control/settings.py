@@ -266,7 +266,7 @@ def wrong_with(value: Given, one: Setting) -> tuple[str, str]:
     if one.choices and not all(item in one.choices for item in items):
         return "is not known", f"one of {', '.join(one.choices)}"
     for item in items:
-        if isinstance(item, bool) or isinstance(item, str):
+        if isinstance(item, bool | str):
             continue
         if not (math.isfinite(item) and one.low <= item <= one.high):
             return "is out of bounds", f"{bounds(one)}{unit}: {one.doc}"
