@@ -55,7 +55,8 @@ class LocalServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Watch(self, request, context):
-        """Estimates and decisions, one message per tick, the newest only: who reads slowly misses ticks and gets no old ones.
+        """Estimates and decisions, one message per tick. Who reads slowly misses ticks; not_after says whether what waited
+        on the way still counts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

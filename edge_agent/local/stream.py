@@ -52,7 +52,9 @@ class Chosen:
         states = [
             {f"{twin.name}/{state}", f"{twin.name}/*"} for twin in roster.twins for state in twin.states
         ]  # flat, in the roster's order
-        wanted = set(points[:POINTS_MAX])
+        if len(points) > POINTS_MAX:
+            raise ValueError(f"{len(points)} points: ask for at most {POINTS_MAX}, or for all with none")
+        wanted = set(points)
         if unknown := sorted(wanted - set().union(*outputs, *states)):
             there = [*roster.outputs, *(f"{twin.name}/*" for twin in roster.twins)]
             raise ValueError(f"{', '.join(unknown)}: not of this gateway; there are {', '.join(there) or 'none'}")
@@ -168,7 +170,7 @@ class Local(local_pb2_grpc.LocalServicer):
         except ValueError as error:
             await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         log.warning(
-            "hand: %s sets %s to %g for %d s: %s", who, request.output, request.value, request.seconds, request.why
+            "hand: %r sets %s to %g for %d s: %r", who, request.output, request.value, request.seconds, request.why
         )
         return pb.HandReply(output=request.output, value=request.value, seconds=request.seconds)
 
@@ -178,7 +180,7 @@ class Local(local_pb2_grpc.LocalServicer):
             hands.release(request.output)
         except ValueError as error:
             await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        log.warning("hand: %s gives %s back", request.who or "somebody", request.output)
+        log.warning("hand: %r gives %s back", request.who or "somebody", request.output)
         return pb.HandReply(output=request.output)
 
     async def _present(self, context: Context) -> Hands:

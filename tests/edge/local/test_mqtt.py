@@ -139,3 +139,15 @@ async def test_listeners_hear_it_and_nothing_is_kept_for_later(server: Mosquitto
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):
                     await heard(late, "citytwin/#", 1)
+
+
+@pytest.mark.system("mosquitto")
+async def test_a_broker_that_was_away_hears_it_again(server: MosquittoBroker) -> None:
+    newest = Newest(snapshot(SystemClock().monotonic_ns()))
+    async with publishing(server, newest):
+        async with aiomqtt.Client("127.0.0.1", server.port) as client:
+            await heard(client, "citytwin/gw/decision/valve", 1)
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.start)
+        async with aiomqtt.Client("127.0.0.1", server.port) as client:
+            assert len(await heard(client, "citytwin/gw/decision/valve", 2)) == 2

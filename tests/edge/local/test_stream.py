@@ -15,7 +15,7 @@ from edge_agent.cell import Output
 from edge_agent.control.hand import Hand
 from edge_agent.image import Image
 from edge_agent.local.status import short
-from edge_agent.local.stream import serve
+from edge_agent.local.stream import POINTS_MAX, serve
 from edge_agent.snapshot import Roster
 from protos import local_pb2 as pb
 from protos.clock import NS, SystemClock
@@ -100,6 +100,26 @@ async def test_a_point_that_there_is_not_is_refused_by_name(stub: LocalStub) -> 
         await first(stub, "valve", "valv")
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert caught.value.details() == "valv: not of this gateway; there are valve, pump, lamp, tank/*, road/*"
+
+
+async def test_too_many_points_are_refused(stub: LocalStub) -> None:
+    with pytest.raises(grpc.aio.AioRpcError, match="ask for at most"):
+        await first(stub, *(["valve"] * (POINTS_MAX + 1)))
+
+
+async def test_who_reads_slowly_misses_ticks(stub: LocalStub, newest: Newest) -> None:
+    call = stub.Watch(pb.WatchRequest(least_ms=20))
+    ticks = aiter(call)
+    numbers = []
+    async with asyncio.timeout(ANSWER_S):
+        for _ in range(4):
+            numbers.append((await anext(ticks)).number)
+            for _ in range(10):
+                newest.decide(0, value=43.5)
+                await asyncio.sleep(0.004)
+    call.cancel()
+    assert numbers == sorted(numbers)
+    assert numbers[-1] > len(numbers)
 
 
 async def test_ticks_follow_and_a_reload_is_noticed(stub: LocalStub, newest: Newest) -> None:
