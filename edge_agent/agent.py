@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
-from edge_agent import hardware, plant, systemd
+from edge_agent import hardware, plant, precedence, systemd
 from edge_agent.beside import Beside
 from edge_agent.buffer import Buffer
 from edge_agent.catalogue import catalogue
@@ -72,6 +72,8 @@ class Agent:
         Raises ValueError and ConfigError for what its own parts refuse, and BufferFault when the state directory
         cannot be used; without an identity it polls and keeps, and says what to do.
         """
+        if self.config.cell.wanted:
+            precedence.of_process()
         self.field = build(self.config, self.clock)
         self.config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         async with AsyncExitStack() as stack:

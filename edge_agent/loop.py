@@ -9,7 +9,6 @@ Not a SIL-rated safety function (IEC 61508).
 
 import asyncio
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from functools import partial
 
 import numpy as np
 
+from edge_agent import precedence
 from edge_agent.actuator import HELD, Actuator
 from edge_agent.control.arbiter import Arbiter, in_order
 from edge_agent.control.guard import Guard
@@ -33,16 +33,7 @@ log = logging.getLogger(__name__)
 WAIT_SHARE = 0.5  # of a period that the tick waits for the answers to its polls
 SILENT_AFTER = 2  # ticks in a row without an answer: no longer waited for until it speaks again
 HANDED_MAX = 4096  # frames of other sources between two ticks; more means that the loop does not run
-PRIORITY = 20  # of 99, real-time: before all ordinary work of the machine, after the kernel's own
 SAFE_S = 2.0  # what writing the safe values at the end may take
-
-
-def take_precedence() -> None:
-    """Let this thread run as soon as it is due, where the service's rights allow it (LimitRTPRIO)."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
-    except OSError as error:
-        log.info("the control loop has no real-time priority: %s", error.strerror)
 
 
 @dataclass(slots=True)
@@ -147,7 +138,7 @@ class Loop:
     async def _work(self) -> None:
         self._stop, self._answered = asyncio.Event(), asyncio.Event()
         self._own = asyncio.get_running_loop()
-        take_precedence()
+        precedence.of_control_thread()
         if self._stopping:  # before it began
             return
         self._actuators = [self._actuator(k, target) for k, target in enumerate(self.plant.targets)]

@@ -41,6 +41,7 @@ KNOWS_ALL = (
     "edge_agent/cycle.py",
     "edge_agent/loop.py",
     "edge_agent/plant.py",
+    "edge_agent/precedence.py",
     "edge_agent/recorder.py",
     "edge_agent/verbs/",
     "aggregator/app.py",

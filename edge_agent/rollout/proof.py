@@ -28,7 +28,7 @@ LEAST = (  # a network of one weight (aggregator/learning/flatbuffer.py), zlib, 
 
 def limit_time(wall_s: float, cpu_s: int) -> None:
     """Also for a child whose parent was killed: it ends by itself."""
-    os.nice(NICE)
+    os.setpriority(os.PRIO_PROCESS, 0, NICE)  # whatever the agent's own is
     signal.setitimer(signal.ITIMER_REAL, wall_s)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

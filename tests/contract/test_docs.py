@@ -80,6 +80,7 @@ def test_the_readme_has_its_parts_in_order() -> None:
         "What you will see",
         "Flow",
         "Add a device",
+        "Close a loop",
         "Run for real",
         "For local controllers",
         "Figures",
