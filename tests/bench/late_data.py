@@ -13,7 +13,8 @@ from aggregator.twin.ensemble import Ensemble
 from aggregator.twin.fuser import Fuser, Settings
 from aggregator.twin.measurement import Meas
 from tests.bench import Figure
-from tests.bench.fuse import RADIUS, city, one_core, readings
+from tests.bench.fuse import RADIUS, city, readings
+from tests.bench.one_core import alone
 
 STATES, OBSERVATIONS, HOUR = 10_000, 5_000, 60
 GATEWAY = 42
@@ -85,7 +86,10 @@ def orders(count: int) -> Figure:
     )
 
 
+def figures(scale: str) -> Iterator[Figure]:
+    yield replay()
+    yield orders(ORDERS[scale])
+
+
 def run(scale: str) -> Iterator[Figure]:
-    with one_core():
-        yield replay()
-        yield orders(ORDERS[scale])
+    yield from alone("tests.bench.late_data", scale)
