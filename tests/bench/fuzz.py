@@ -33,6 +33,7 @@ PARSERS: dict[str, str] = {  # name → function that gives its Parser
     "modbus rtu": "tests.bench.parsers.modbus:rtu",
     "modbus identification": "tests.bench.parsers.modbus:identification",
     "modbus values": "tests.bench.parsers.modbus:values",
+    "local modbus": "tests.bench.parsers.local:modbus",
     "mqtt json": "tests.bench.parsers.mqtt:as_json",
     "mqtt csv": "tests.bench.parsers.mqtt:csv",
     "mqtt raw": "tests.bench.parsers.mqtt:raw",
