@@ -41,12 +41,12 @@ def table_of(rows: Rows, title: str = "") -> "Table":
 class Screen:
     """A terminal that is drawn again and again in place; on a pipe, one drawing below the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, live: bool = True) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self._console = Console(emoji=False, highlight=False)
-        live = sys.stdout.isatty()
+        live = live and sys.stdout.isatty()
         self._live = Live(console=self._console, auto_refresh=False, screen=True) if live else None
 
     def __enter__(self) -> Self:

@@ -4,8 +4,8 @@
     edge-agent hand valve --release
     edge-agent hand
 
-Interlocks still narrow it and the guard still has the last word. It ends by itself after the time, and with a restart
-of the agent. Exit code 0 when done, 1 when it was refused, 4 when no agent runs.
+Interlocks still narrow it and the guard still has the last word. It ends by itself after the time, and when the
+agent restarts or reloads its file. Exit code 0 when done, 1 when it was refused, 4 when no agent runs.
 """
 
 import argparse

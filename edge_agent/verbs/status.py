@@ -62,7 +62,7 @@ def ask(config: Gateway) -> dict[str, Any] | None:
 async def follow(config: Gateway, *, as_json: bool) -> int:
     """Draw again and again until Ctrl-C; a gateway that stops is waited for."""
     clock = SystemClock()
-    with Screen() as screen:
+    with Screen(live=not as_json) as screen:
         while True:
             begun_ns, report = clock.monotonic_ns(), ask(config)
             if as_json:
