@@ -18,7 +18,7 @@ from edge_agent.beside import Beside
 from edge_agent.buffer import Buffer
 from edge_agent.catalogue import catalogue
 from edge_agent.config import ConfigError, Gateway, load
-from edge_agent.control.desk import OrderDesk
+from edge_agent.control.desk import Newest, OrderDesk
 from edge_agent.field import Field, build
 from edge_agent.fitter import Fitter
 from edge_agent.health import Health
@@ -82,15 +82,7 @@ class Agent:
             await self._take_models(stack)
             points = catalogue(self.config, self.fitter.bundles)
             self.sync = Sync.of(self.config, self.buffer, self.clock, points, self._status, self._command)
-            self.desk = OrderDesk(
-                self.config.id,
-                self.config.state_dir,
-                self.clock,
-                self.sync.anchor,
-                self.sync.check_signed,
-                self.sync.receipt,
-                lambda: self.helm.tick(),
-            )
+            self.desk = OrderDesk(self.config.id, self.config.state_dir, self.clock, self.sync, self._tick)
             self.helm = Helm(
                 self.config, self.clock, self.sync.anchor, self._audit, self.fitter, self.desk, self._central
             )
@@ -170,6 +162,9 @@ class Agent:
         """Say something over MQTT through the source that speaks with this broker."""
         source = next((one for one in self.field.sources if one.name == broker), None)
         return isinstance(source, Teller) and await source.tell(topic, payload)
+
+    def _tick(self) -> Newest | None:
+        return self.helm.tick()
 
     def _command(self, command: Command) -> None:
         """What the aggregator says besides acknowledging."""

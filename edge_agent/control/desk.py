@@ -8,12 +8,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from edge_agent.cell import Output
 from edge_agent.control.fates import Fate, Fates
 from edge_agent.control.order import CentralOrder, EmergencyOrder
-from edge_agent.control.orders import Accepted, Fences, OrderBook, Refused, Verify
+from edge_agent.control.orders import Accepted, Fences, OrderBook, Refused
 from edge_agent.files import put_whole
 from edge_agent.setpoint import Decision
 from protos import sync_pb2 as pb
@@ -37,27 +37,31 @@ class Newest(NamedTuple):
     now_ns: int
 
 
+class Link(Protocol):
+    """What the desk needs of the link to the aggregator."""
+
+    def anchor(self) -> Anchor: ...
+
+    def check_signed(self, message: bytes, signature: bytes, chain_pem: bytes, at_ns: int) -> None:
+        """Raise ValueError unless the aggregator's order signer signed it; by the gateway's own root."""
+
+    def receipt(self, receipt: pb.OrderReceipt) -> None:
+        """Send it, now or when the link is back."""
+
+
 class OrderDesk:
     """`take` is called for each command of the link; `run` works until cancelled; `bind` begins a control loop.
 
-    `verify` checks a signature against the gateway's own root; `tell` sends a receipt, now or when the link is back;
     `newest` gives the newest tick, None while no loop runs.
     """
 
     def __init__(
-        self,
-        gateway: str,
-        state_dir: Path,
-        clock: Clock,
-        anchor: Callable[[], Anchor],
-        verify: Verify,
-        tell: Callable[[pb.OrderReceipt], None],
-        newest: Callable[[], Newest | None],
+        self, gateway: str, state_dir: Path, clock: Clock, link: Link, newest: Callable[[], Newest | None]
     ) -> None:
-        self._gateway, self._file, self._clock, self._anchor = gateway, state_dir / FILE, clock, anchor
-        self._verify, self._tell, self._newest = verify, tell, newest
+        self._gateway, self._file, self._clock, self._link = gateway, state_dir / FILE, clock, link
+        self._newest = newest
         self._outputs: Sequence[Output] = ()
-        self._book = OrderBook(gateway, (), verify, read(self._file))
+        self._book = OrderBook(gateway, (), link.check_signed, read(self._file))
         self._before = tuple(self._book.fences.last.values())  # accepted by an earlier life
         self._fates = Fates()
         self._usual, self._emergency = CentralOrder(), EmergencyOrder()
@@ -70,7 +74,7 @@ class OrderDesk:
         before = [(one.point, one.low, one.high) for one in self._outputs]
         places = {place: now[key] for place, key in enumerate(before) if key in now}
         self._outputs = outputs
-        self._book = OrderBook(self._gateway, outputs, self._verify, self._book.fences)
+        self._book = OrderBook(self._gateway, outputs, self._link.check_signed, self._book.fences)
         self._usual, self._emergency = CentralOrder(), EmergencyOrder()
         self._say(self._fates.moved(places, "the output is no longer there, or has other limits"))
         for instruction, by in self._fates.open():
@@ -91,7 +95,7 @@ class OrderDesk:
 
     def _stop(self, stop: pb.RevokeOrders) -> None:
         try:
-            self._book.stop(stop, self._clock.monotonic_ns(), self._anchor())
+            self._book.stop(stop, self._clock.monotonic_ns(), self._link.anchor())
         except Refused as refused:
             log.warning("all-stop %d refused: %s", stop.fence, refused)
             self._say([self._fates.refused(stop_id(stop.fence), str(refused))])
@@ -125,7 +129,7 @@ class OrderDesk:
 
     async def _order(self, order: pb.Order) -> None:
         try:
-            accepted = self._book.accept(order, self._clock.monotonic_ns(), self._anchor())
+            accepted = self._book.accept(order, self._clock.monotonic_ns(), self._link.anchor())
         except Refused as refused:
             if self._book.known(order):
                 self._say([self._fates.again(order.id)])
@@ -171,7 +175,7 @@ class OrderDesk:
     def _say(self, fates: Iterable[Fate]) -> None:
         now = self._clock.monotonic_ns()
         for one in fates:
-            self._tell(
+            self._link.receipt(
                 pb.OrderReceipt(
                     order_id=one.id, outcome=one.outcome, reason=one.reason, value=one.value, monotonic_ns=now
                 )

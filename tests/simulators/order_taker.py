@@ -76,7 +76,7 @@ class Taker:
         self.synced = True
         self._root = tls.load_chain(root)[0]
         self._log = os.open(folder / "actuator.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._desk = OrderDesk(GATEWAY, folder, self.clock, self.anchor, self.check, lambda _: None, lambda: None)
+        self._desk = OrderDesk(GATEWAY, folder, self.clock, self, lambda: None)
         self._controllers = self._desk.bind(OUTPUTS)
         self._acting: set[str] = set()
 
@@ -85,8 +85,11 @@ class Taker:
             return Anchor(bytes(16), -1000 * NS, 10 * 365 * 86_400 * NS, "wall")
         return Anchor(bytes(16), self.utc_ns - self.clock.monotonic_ns(), NS // 100, "aggregator")
 
-    def check(self, message: bytes, signature: bytes, chain: bytes, at_ns: int) -> None:
-        tls.check_signed(message, signature, chain, self._root, tls.utc(at_ns))
+    def check_signed(self, message: bytes, signature: bytes, chain_pem: bytes, at_ns: int) -> None:
+        tls.check_signed(message, signature, chain_pem, self._root, tls.utc(at_ns))
+
+    def receipt(self, receipt: sync_pb2.OrderReceipt) -> None:
+        """The actuator log says what happened."""
 
     async def run(self) -> None:
         working = asyncio.create_task(self._desk.run())

@@ -24,16 +24,20 @@ ISSUER = Issuer()
 
 
 class Desk:
-    """A desk at work, its clock, what it tells, and what the control loop would have."""
+    """A desk at work, its clock, its link, what it tells, and what the control loop would have."""
 
     def __init__(self, folder: Path, outputs: Sequence[Output] = (OUTPUT, GATE)) -> None:
         self.clock = SteppedClock(50 * NS, NOW_NS)
         self.told: list[pb.OrderReceipt] = []
         self.newest: Newest | None = None
-        self.desk = OrderDesk(
-            "gw-1", folder, self.clock, self.anchor, ISSUER.check, self.told.append, lambda: self.newest
-        )
+        self.desk = OrderDesk("gw-1", folder, self.clock, self, lambda: self.newest)
         self.bind(outputs)
+
+    def receipt(self, receipt: pb.OrderReceipt) -> None:
+        self.told.append(receipt)
+
+    def check_signed(self, message: bytes, signature: bytes, chain_pem: bytes, at_ns: int) -> None:
+        ISSUER.check(message, signature, chain_pem, at_ns)
 
     def anchor(self) -> Anchor:
         return Anchor(bytes(16), NOW_NS - 50 * NS, NS // 100, "aggregator")
