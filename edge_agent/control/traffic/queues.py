@@ -6,8 +6,8 @@ Beyond the loop, arrivals come at the rate of the last minutes. The discharge of
 site's saturation flow and follows what is seen while a queue is served, so that a left turn that waits for gaps, or a
 lane that somebody blocks, is known by what it did.
 
-What is missing is replaced, in this order: the count of the zone by arrivals less departures, reset when the stop
-line is seen free; an advance loop by the rate of departures; a lane of which neither is known by a queue that grows at
+What is missing is replaced, in this order: the count of the zone by arrivals less departures, corrected by who stands
+at the stop line; an advance loop by the rate of departures; a lane of which neither is known by a queue that grows at
 its last rate in red and shrinks in green (`Queues.sighted` says which lanes are really seen).
 """
 
@@ -28,8 +28,9 @@ USUAL_VEH_S = 0.06  # before anything was counted: 216 vehicles an hour and lane
 DISCHARGE_LOW, DISCHARGE_HIGH = 0.05, 0.65  # veh/s and lane: what no discharge is below or above
 STARTUP_S = 2.0  # after the change to green nothing is learned: it is start-up
 BLOCKED_S = 4.0  # green, somebody stands at the line, and nobody leaves for so long: blocked
+JAM_M = 7.0  # of lane for each who stands, with the gap before
 SPILL_S = 3.0  # a loop that is covered for so long lies under the queue
-FREE_S = 4.0  # a stop line free for so long in green has no queue behind it
+FREE_S = 3.0  # a stop line free for so long has no queue behind it
 GAP_MAX_S = 30.0  # between two observations; after more the counters begin anew
 BETWEEN_MAX = 100.0  # vehicles in one lane before the stop line: more is nonsense
 COUNTER_JUMP = 50.0  # vehicles in one step: a counter that was reset, not a platoon
@@ -61,6 +62,7 @@ class Queues:
     def __init__(self, junction: Junction) -> None:
         count, stages = len(junction.lanes), junction.stages
         self.travel_s = np.array([lane.travel_s for lane in junction.lanes])
+        self._room = np.array([lane.distance_m for lane in junction.lanes]) / JAM_M
         saturation = np.array([lane.saturation_veh_s for lane in junction.lanes])
         share = [[s.serves[x.name].value if x.name in s.serves else 0.0 for x in junction.lanes] for s in stages]
         self.discharge = np.array(share) * saturation
@@ -129,25 +131,41 @@ class Queues:
         by_count = ~np.isnan(arrived) & ~np.isnan(departed)
         self.sighted = ~np.isnan(seen.between) | by_count
         counted = self.between + arrived - departed
-        blind = self.between + self.rate * step_s - green * self.discharge.max(axis=0) * step_s
+        left = np.where(np.isnan(departed), green * self.discharge.max(axis=0) * step_s, departed)
+        blind = self.between + self.rate * step_s - left
         between = np.where(np.isnan(seen.between), np.where(by_count, counted, blind), seen.between)
         self.between = np.clip(between, 0.0, BETWEEN_MAX)
-        self._free_s = np.where((seen.standing == 0) & green, self._free_s + step_s, 0.0)
-        self.between[np.isnan(seen.between) & (self._free_s >= FREE_S)] = 0.0
+        self._free_s = np.where(seen.standing == 0, self._free_s + step_s, 0.0)
+        self._covered_s = np.where(seen.covered == 1, self._covered_s + step_s, 0.0)
         for lane, coming in enumerate(self._coming):
             new = 0 if np.isnan(arrived[lane]) else int(arrived[lane])
             coming += [now_s + self.travel_s[lane]] * new
             later = [second for second in coming if second > now_s]
+            if np.isnan(seen.between[lane]):
+                self._correct(lane, len(later), bool(seen.standing[lane] == 1))
             coming[:] = later[max(0, len(later) - round(self.between[lane])) :]
-        self._covered_s = np.where(seen.covered == 1, self._covered_s + step_s, 0.0)
         self._beyond = np.where(self._covered_s >= SPILL_S, self._beyond + self.rate * step_s, 0.0)
+
+    def _correct(self, lane: int, coming: int, standing: bool) -> None:
+        """Counters do not see who changes lane: where nobody is at the line nobody waits, and somebody there counts.
+
+        Where the advance loop stays covered the lane is full.
+        """
+        if self._free_s[lane] >= FREE_S:
+            self.between[lane] = coming
+        elif self._covered_s[lane] >= SPILL_S:
+            self.between[lane] = max(self.between[lane], self._room[lane])
+        elif standing:
+            self.between[lane] = max(self.between[lane], coming + 1)
 
     def _judge(self, step_s: float, seen: Detections, departed: Floats, green: Flags) -> None:
         """Who is blocked though green, and who has waited how long at a red light."""
         stuck = green & (seen.standing == 1) & (departed == 0)
-        self._idle_s = np.where(stuck, self._idle_s + step_s, np.where(departed > 0, 0.0, self._idle_s))
+        gone = (departed > 0) | (seen.standing == 0)
+        self._idle_s = np.where(stuck, self._idle_s + step_s, np.where(gone, 0.0, self._idle_s))
         waiting = ~green & ((self.queue >= 1) | (seen.standing == 1))
-        self.waited_s = np.where(waiting, self.waited_s + step_s, np.where(green & (departed > 0), 0.0, self.waited_s))
+        kept = green & (departed == 0)  # green, but it has not begun to move
+        self.waited_s = np.where(waiting, self.waited_s + step_s, np.where(kept, self.waited_s, 0.0))
 
     def _learn(self, step_s: float, departed: Floats, stage: int) -> None:
         served = self.serves[stage] & ~np.isnan(departed) & (self.queue + np.nan_to_num(departed) >= 1)

@@ -55,6 +55,16 @@ def test_a_lane_that_somebody_blocks_discharges_nothing() -> None:
     assert discharge[2, 2] == 0.5  # where it goes protected it is free
 
 
+def test_who_waits_is_remembered_until_it_moves() -> None:
+    waiting = detections(between=(2, 0, 0), standing=(1, 0, 0))
+    queues = observed(*[waiting] * 11)
+    assert queues.waited_s.tolist() == [10, 0, 0]
+    queues.observe(11.0, waiting, NORTH_GREEN, 1.0)
+    assert queues.waited_s[0] == 10
+    queues.observe(12.0, detections(between=(1, 0, 0), departed=(1, 0, 0)), NORTH_GREEN, 2.0)
+    assert queues.waited_s[0] == 0
+
+
 def test_discharge_follows_what_is_seen() -> None:
     rows = [detections(between=(10, 0, 0), departed=(0.25 * second, 0, 0)) for second in range(400)]
     queues = observed(*rows, stage=NORTH_GREEN)
@@ -69,13 +79,13 @@ def test_rates_follow_departures() -> None:
 
 def test_without_a_count_of_the_zone_arrivals_less_departures_count() -> None:
     unknown = (math.nan,) * 3
-    rows = [detections(unknown, (second, 0, 0), (0, 0, 0)) for second in range(10)]
+    rows = [detections(unknown, (second, 0, 0), standing=(1, 0, 1)) for second in range(10)]
     queues = observed(*rows)
-    assert queues.between[0] == 9
     assert queues.sighted.all()
-    for second in range(10, 16):  # in green nobody stands at the line: whatever was counted, it is empty
-        queues.observe(second, detections(unknown, (9, 0, 0), (0, 0, 0)), NORTH_GREEN, second)
-    assert queues.between[0] == 0
+    assert queues.between.tolist() == [10, 0, 1]  # somebody at the line counts, however it came there
+    for second in range(10, 16):  # nobody there: whatever was counted, it is gone
+        queues.observe(second, detections(unknown, (9, 0, 0)), NORTH_GREEN, second)
+    assert queues.between.tolist() == [0, 0, 0]
 
 
 def test_a_blind_lane_grows_in_red_and_shrinks_in_green() -> None:
