@@ -51,9 +51,10 @@ def build(spec: ControllerSpec, wiring: Wiring) -> Controller | None:
 
 
 def described(kinds: Iterable[str] = CONTROLLERS) -> Iterator[dict[str, object]]:
-    """Every role and setting of `kinds`, as rows of a table for people and programs."""
+    """What each of `kinds` does without its inputs, its roles and settings: rows for people and programs."""
     for name in kinds:
         kind = resolve(name)
+        yield row(name, "fallback", "", "", "", kind.FALLBACK)
         for part, roles in (("input", kind.INPUTS), ("output", kind.OUTPUTS)):
             for role, filled in roles.items():
                 yield row(name, part, role, filled.unit, "" if filled.optional else "required", filled.doc)

@@ -65,7 +65,9 @@ settings = { classes = ["M3", "M4", "M5"], flows = [800, 300] }
         wired.require(gap, ("on_below", "off_above"), "is not below off_above", "leave a gap between them")
         light = [CLASSES[one] for one in wired.texts("classes") if one in CLASSES]
         falling = bool(light) and light == sorted(light, reverse=True)
-        wired.require(falling, ("classes",), "are not brightest first", 'as ["M3", "M4", "M5"]')
+        alike = len({one[:1] for one in wired.texts("classes")}) == 1
+        remedy = 'M, C or P throughout, as ["M3", "M4", "M5"]'
+        wired.require(falling and alike, ("classes",), "are not of one kind, brightest first", remedy)
         flows = wired.numbers("flows")
         fits = len(flows) == len(light) - 1 and list(flows) == sorted(flows, reverse=True)
         if "traffic" in wired.inputs:

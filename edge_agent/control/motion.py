@@ -29,6 +29,10 @@ class Lag:
             self._y += (target - self._y) * -math.expm1(-h / self._time_ns)
         return self._y
 
+    def jump(self, value: float, now_ns: int) -> float:
+        self._y, self._ns = value, now_ns
+        return value
+
 
 class Ramp:
     """At most `per_s` in a second, up and down; 0 jumps."""
