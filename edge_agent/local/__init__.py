@@ -1,4 +1,4 @@
-"""What the gateway offers on the machine itself and to the controllers beside it; nothing here is waited for by the loop.
+"""What the gateway offers on its machine and to the controllers beside it; the control loop waits for none of it.
 
 status, metrics     how the agent is: a socket for `edge-agent status`, figures for Prometheus
 registers, modbus   the map of registers, and the Modbus server that shows it (slots: what each number means)
