@@ -193,6 +193,22 @@ def test_rule_23_all_stop_is_heard_even_when_the_letter_box_is_full() -> None:
     assert not orders.decide(view_at(S), [])
 
 
+# ---- 6: the device's own dead-man
+
+
+def test_rule_06_a_devices_own_timeout_is_fed_whatever_the_budget_says() -> None:
+    lease = replace(OUTPUT, refresh_ns=S, device_timeout_ns=2 * S, lifetime_writes=1_000)
+    stage = Stage(lease)
+    stage.ticks(2_001, {"pid": 60.0})
+    assert len(stage.device.writes) == 201  # once a second, though ten years would allow 50 now
+
+
+def test_rule_06_an_output_that_nobody_has_set_is_not_fed() -> None:
+    stage = Stage(replace(OUTPUT, refresh_ns=S, device_timeout_ns=2 * S))
+    stage.ticks(100)
+    assert not stage.device.writes
+
+
 # ---- 9, 10: accepted is not actuated; writes are counted
 
 
