@@ -45,15 +45,19 @@ class Dispatch:
         if self._orders.changed():
             self._read()
         self._expire(now_ns)
+        if self._open:
+            self._send_open(now_ns)
+        if self._reports:
+            self._orders.report(self._reports)
+            self._reports.clear()  # only now: they are told again when the table could not be written
+            self._read()
+
+    def _send_open(self, now_ns: int) -> None:
         lines: Mapping[str, Line] = {line.gateway: line for line in self._streams if line.greeted}
         for row in sorted(self._open.values(), key=lambda one: (not one.stops, one.fence)):  # all-stops first
             line = lines.get(row.gateway)
             if line is not None and line.end_reason is None and self._sent_on.get(row.id) is not line:
                 self._send(row, line, now_ns)
-        if self._reports:
-            self._orders.report(self._reports)
-            self._reports.clear()  # only now: they are told again when the table could not be written
-            self._read()
 
     def receipt(self, gateway: str, receipt: sync_pb2.OrderReceipt) -> None:
         known = receipt.outcome in FATES and len(receipt.order_id) <= ID_MAX
