@@ -31,6 +31,7 @@ class Output:
     start: str = "hold"  # until its inputs are valid it is left alone (hold) or set to `safe` (safe)
     device_timeout_ns: int = 0  # the device's own: it goes to its safe state if not written for so long; 0: has none
     off_below: float = 0.5  # what counts as off, for the minimum times
+    step: float = 0.0  # smallest change that the device's register can hold; 0: not known
     safe_jump: bool = True  # the safe value is taken at once, whatever the slew limit
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 from edge_agent.cell import Cell, ControllerSpec, Output, TwinSpec
 from edge_agent.config.keys import Key, Place, Section
 from edge_agent.profile import Device, PointSpec
+from protos.units import coefficients
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 POINT = NAME + "/" + NAME
@@ -178,8 +179,18 @@ def read_outputs(tables: tuple[dict[str, Any], ...], place: Place, points: Mappi
             start=table["start"],
             device_timeout_ns=round(table["device_timeout_s"] * S),
             off_below=table["off_below"],
+            step=step_of(points[table["point"]]) if table["point"] in points else 0.0,
             safe_jump=table["safe_jump"],
         )
+
+
+def step_of(spec: PointSpec) -> float:
+    """What one count of an integer register means, in the internal unit; 0 for others."""
+    register = spec.register
+    if register is None or register.scale_from or register.type in ("f32", "f64", "str"):
+        return 0.0
+    scale = coefficients(spec.unit, spec.quantity).scale if spec.unit else 1.0
+    return abs(spec.scale * scale)
 
 
 def check_point(name: str, at: Place, points: Mapping[str, PointSpec], written: dict[str, str], output: str) -> None:

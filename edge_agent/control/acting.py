@@ -191,12 +191,19 @@ class Acting:
             return False
         if not math.isnan(self._sent) and now_ns - self._sent_ns < self.output.readback_ns:
             return False  # one at a time; an answer that never comes is not waited for longer
-        if self.value != self._held:
+        if not self._same(self.value, self._held):
             return True
         output = self.output
         if not output.refresh_ns or now_ns - self._sent_ns < output.refresh_ns:
             return False
         return bool(output.device_timeout_ns) or self.writes_left(now_ns) >= 1
+
+    def _same(self, value: float, held: float) -> bool:
+        """Whether the device could not tell them apart."""
+        step = self.output.step
+        if not step or math.isnan(held):
+            return value == held
+        return round(value / step) == round(held / step)
 
     def sent(self, now_ns: int) -> None:
         """`value` is on its way."""
