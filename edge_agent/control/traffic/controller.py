@@ -30,6 +30,7 @@ DETECTORS = {
     "between_": Role("vehicles between the two, from a radar or a camera", "count", optional=True),
     "covered_": Role("whether somebody is on the advance loop", "1", optional=True),
     "standing_": Role("whether somebody is on the loop at the stop line", "1", optional=True),
+    "forwarded_": Role("a neighbour's counter of those who come to this lane", "count", optional=True),
 }
 
 
@@ -52,6 +53,8 @@ class Traffic:
         ),
         "speed_m_s": Setting("who need not brake, per lane or for all", "m/s", (13.9,), "numbers"),
         "saturation_veh_h": Setting("a lane's discharge in green, per lane or for all", "veh/h", (1800.0,), "numbers"),
+        "forwarded_m": Setting("from a neighbour's counter to the stop line; 0: none", "m", (0.0,), "numbers"),
+        "forwarded_share": Setting("of what that counter counts, what comes to this lane", "1", (1.0,), "numbers"),
     } | {
         f"stage_{number}": Setting("lanes with green in it: NAME, NAME yields or NAME part", kind="texts")
         for number in range(1, STAGES_MAX + 1)
@@ -75,6 +78,8 @@ settings = { lanes = ["main", "side"], distance_m = [90, 50], stage_1 = ["main"]
             wired.numbers("speed_m_s"),
             wired.numbers("saturation_veh_h"),
             stages,
+            wired.numbers("forwarded_m"),
+            wired.numbers("forwarded_share"),
         )
         for flaw in flaws:
             wired.refuse(f"settings.{flaw.key}", flaw.wrong, flaw.remedy, spec.settings.get(flaw.key))

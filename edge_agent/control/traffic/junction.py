@@ -15,6 +15,7 @@ from enum import Enum
 
 STAGES_MAX = 15  # that a cabinet can be asked for by number
 LANES_MAX = 32
+LEAST = 0.1  # of a distance, a speed, a flow: less is a slip of the pen
 INTERVAL_MAX_S = 60.0  # a cabinet that tells of longer ones tells nonsense
 
 
@@ -28,17 +29,27 @@ class Service(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One lane at the stop line; its advance loop lies `distance_m` upstream of it."""
+    """One lane at the stop line; its advance loop lies `distance_m` upstream of it.
+
+    A neighbour's counter, `forwarded_m` upstream, tells earlier of this `share` of those that it counts for this lane.
+    """
 
     name: str
     distance_m: float
     speed_m_s: float
     saturation_veh_s: float  # that leave in a second of green while a queue stands
+    forwarded_m: float = 0.0  # 0: no neighbour counts for it
+    share: float = 1.0
 
     @property
     def travel_s(self) -> float:
         """From the advance loop to the stop line for one who need not brake."""
         return self.distance_m / self.speed_m_s
+
+    @property
+    def forwarded_s(self) -> float:
+        """From the neighbour's counter to the stop line."""
+        return self.forwarded_m / self.speed_m_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +100,12 @@ def read_junction(
     speeds_m_s: Sequence[float],
     saturation_veh_h: Sequence[float],
     stages: Mapping[int, Sequence[str]],
+    forwarded_m: Sequence[float] = (),
+    share: Sequence[float] = (),
 ) -> tuple[Junction, list[Flaw]]:
     """The junction of these settings, and everything that is wrong with them; with flaws it must not be used.
 
-    Each list but the first has one number per lane, or one number for all lanes.
+    Each list but the first has one number per lane, or one number for all lanes; the last two may be empty.
     """
     flaws: list[Flaw] = []
     if not 0 < len(names) <= LANES_MAX:
@@ -101,21 +114,27 @@ def read_junction(
     flaws += [Flaw("lanes", f"has {name} twice", "name each lane once") for name in twice]
     columns = {"distance_m": distances_m, "speed_m_s": speeds_m_s, "saturation_veh_h": saturation_veh_h}
     full = {key: per_lane(key, given, len(names), flaws) for key, given in columns.items()}
+    full["forwarded_m"] = per_lane("forwarded_m", forwarded_m or (0.0,), len(names), flaws, least=0.0)
+    full["forwarded_share"] = per_lane("forwarded_share", share or (1.0,), len(names), flaws, least=0.0)
     lanes = tuple(
-        Lane(name, distance, speed, saturation / 3600)
-        for name, distance, speed, saturation in zip(names, *full.values(), strict=True)
+        Lane(name, distance, speed, saturation / 3600, forwarded, part)
+        for name, distance, speed, saturation, forwarded, part in zip(names, *full.values(), strict=True)
     )
+    near = [lane.name for lane in lanes if 0 < lane.forwarded_m <= lane.distance_m]
+    if near:
+        remedy = "a neighbour's counter lies beyond the advance loop; 0 where there is none"
+        flaws.append(Flaw("forwarded_m", f"is not above distance_m for {', '.join(near)}", remedy))
     found = tuple(read_stage(number, words, names, flaws) for number, words in stages.items())
     flaws += flaws_of_stages(names, found)
     return Junction(lanes, found), flaws
 
 
-def per_lane(key: str, given: Sequence[float], count: int, flaws: list[Flaw]) -> list[float]:
+def per_lane(key: str, given: Sequence[float], count: int, flaws: list[Flaw], least: float = LEAST) -> list[float]:
     if len(given) not in (1, count):
         flaws.append(Flaw(key, f"has {len(given)} numbers for {count} lanes", "give one per lane, or one for all"))
         return [1.0] * count
-    if not all(one > 0 for one in given):
-        flaws.append(Flaw(key, "has a number that is not above 0", "give what was measured on site"))
+    if not all(one >= least for one in given):
+        flaws.append(Flaw(key, f"has a number below {least:g}", "give what was measured on site"))
         return [1.0] * count
     return list(given) * (count if len(given) == 1 else 1)
 

@@ -2,9 +2,9 @@
 
 Vehicles between the advance loop and the stop line are either on their way (they passed the loop less than the free
 travel time ago) or wait; a vertical queue at the stop line, as in COP (Sen and Head, Transportation Science 31, 1997).
-Beyond the loop, arrivals come at the rate of the last minutes. The discharge of a lane in a stage starts at the
-site's saturation flow and follows what is seen while a queue is served, so that a left turn that waits for gaps, or a
-lane that somebody blocks, is known by what it did.
+Beyond the loop, arrivals come as a neighbour counted them, and beyond that at the rate of the last minutes. The
+discharge of a lane in a stage starts at the site's saturation flow and follows what is seen while a queue is served,
+so that a left turn that waits for gaps, or a lane that somebody blocks, is known by what it did.
 
 What is missing is replaced, in this order: the count of the zone by arrivals less departures, corrected by who stands
 at the stop line; an advance loop by the rate of departures; a lane of which neither is known by a queue that grows at
@@ -44,6 +44,7 @@ class Detections(NamedTuple):
     between: Floats  # vehicles between the two
     covered: Floats  # 1 while the advance loop is covered
     standing: Floats  # 1 while the loop at the stop line is covered
+    forwarded: Floats  # passages that a neighbour counted, upstream of all this
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -72,11 +73,14 @@ class Queues:
         self.waited_s = np.zeros(count)
         self.sighted: Flags = np.zeros(count, np.bool_)
         self._coming: list[list[float]] = [[] for _ in junction.lanes]  # when each reaches the stop line, s
+        self._lanes = junction.lanes
+        self._promised: list[list[float]] = [[] for _ in junction.lanes]  # likewise, as a neighbour counted them
+        self._told: Flags = np.zeros(count, np.bool_)  # whose neighbour is heard
         self._beyond = np.zeros(count)  # queued upstream of a covered advance loop
         self._covered_s = np.zeros(count)
         self._idle_s = np.zeros(count)  # green, somebody at the line, nobody leaves
         self._free_s = np.zeros(count)
-        self._counters: tuple[Floats, Floats] | None = None
+        self._counters: tuple[Floats, ...] | None = None
         self._now_s = 0.0
 
     @property
@@ -88,11 +92,12 @@ class Queues:
         """Take one reading. `stage` is the place of the stage that has green, None while the cabinet clears."""
         step_s = now_s - self._now_s
         self._now_s = now_s
-        arrived, departed = self._counted(seen)
+        arrived, departed, forwarded = self._counted(seen)
         if not 0 < step_s <= GAP_MAX_S:
-            step_s, arrived, departed = 0.0, np.zeros_like(arrived), np.zeros_like(departed)
+            step_s, arrived, departed, forwarded = 0.0, 0 * arrived, 0 * departed, 0 * forwarded
         green = self.serves[stage] if stage is not None else np.zeros_like(self.sighted)
         self._locate(now_s, step_s, seen, arrived, departed, green)
+        self._hear(now_s, forwarded)
         self._judge(step_s, seen, departed, green)
         self.rate += (np.nan_to_num(departed) - np.where(np.isnan(departed), 0.0, self.rate) * step_s) / RATE_TAU_S
         if stage is not None and age_s > STARTUP_S:
@@ -104,25 +109,25 @@ class Queues:
         for lane, coming in enumerate(self._coming):
             for second in coming:
                 arrivals[min(horizon_s - 1, int(second - self._now_s)), lane] += 1
-            arrivals[int(self.travel_s[lane]) :, lane] += self.rate[lane]
+            known_s = self.travel_s[lane]
+            if self._told[lane]:
+                known_s = self._lanes[lane].forwarded_s
+                for second in self._promised[lane]:
+                    arrivals[min(horizon_s - 1, int(second - self._now_s)), lane] += self._lanes[lane].share
+            arrivals[int(known_s) :, lane] += self.rate[lane]
         discharge = self.discharge.copy()
         if stage is not None:
             blocked = self.serves[stage] & (self._idle_s >= BLOCKED_S)
             discharge[stage, blocked] = DISCHARGE_LOW
         return Traffic(self.queue, arrivals, discharge, self.waited_s.copy())
 
-    def _counted(self, seen: Detections) -> tuple[Floats, Floats]:
-        """Arrivals and departures since the observation before; NaN where a counter is not known."""
-        before = self._counters or (seen.arrived, seen.departed)
-        steps = []
-        for now, then in zip((seen.arrived, seen.departed), before, strict=True):
-            step = now - then
-            steps.append(np.where((step < 0) | (step > COUNTER_JUMP), 0.0, step))
-        known = [
-            np.where(np.isnan(now), then, now) for now, then in zip((seen.arrived, seen.departed), before, strict=True)
-        ]
-        self._counters = known[0], known[1]
-        return steps[0], steps[1]
+    def _counted(self, seen: Detections) -> tuple[Floats, Floats, Floats]:
+        """Arrivals, departures and a neighbour's count since the observation before; NaN where one is not known."""
+        counters = (seen.arrived, seen.departed, seen.forwarded)
+        before = self._counters or counters
+        self._counters = tuple(np.where(np.isnan(now), then, now) for now, then in zip(counters, before, strict=True))
+        arrived, departed, forwarded = (grown(now, then) for now, then in zip(counters, before, strict=True))
+        return arrived, departed, forwarded
 
     def _locate(
         self, now_s: float, step_s: float, seen: Detections, arrived: Floats, departed: Floats, green: Flags
@@ -158,6 +163,15 @@ class Queues:
         elif standing:
             self.between[lane] = max(self.between[lane], coming + 1)
 
+    def _hear(self, now_s: float, forwarded: Floats) -> None:
+        """Whom the neighbour has counted, until they reach the advance loop and are counted there."""
+        for lane, promised in enumerate(self._promised):
+            it = self._lanes[lane]
+            self._told[lane] = it.forwarded_m > 0 and not np.isnan(forwarded[lane])
+            if self._told[lane]:
+                promised += [now_s + it.forwarded_s] * int(forwarded[lane])
+            promised[:] = [second for second in promised if second > now_s + it.travel_s]
+
     def _judge(self, step_s: float, seen: Detections, departed: Floats, green: Flags) -> None:
         """Who is blocked though green, and who has waited how long at a red light."""
         stuck = green & (seen.standing == 1) & (departed == 0)
@@ -172,3 +186,9 @@ class Queues:
         rate = self.discharge[stage]
         moved = rate + (np.nan_to_num(departed) - rate * step_s) / DISCHARGE_TAU_S
         self.discharge[stage] = np.where(served, np.clip(moved, DISCHARGE_LOW, DISCHARGE_HIGH), rate)
+
+
+def grown(now: Floats, then: Floats) -> Floats:
+    """How far counters have moved; 0 where one began anew, NaN where one is not known."""
+    step = now - then
+    return np.where((step < 0) | (step > COUNTER_JUMP), 0.0, step)

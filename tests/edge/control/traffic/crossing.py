@@ -16,8 +16,8 @@ SERVES = np.array([[True, False, True], [False, True, False], [True, False, True
 DISCHARGE = np.array([[0.5, 0.0, 0.35], [0.0, 0.5, 0.0], [0.5, 0.0, 0.5]])
 
 
-def crossing() -> Junction:
-    junction, flaws = read_junction(NAMES, [70.0], [14.0], [1800.0], STAGES)
+def crossing(forwarded_m: Sequence[float] = (), share: Sequence[float] = ()) -> Junction:
+    junction, flaws = read_junction(NAMES, [70.0], [14.0], [1800.0], STAGES, forwarded_m, share)
     assert not flaws
     return junction
 
@@ -28,11 +28,13 @@ def detections(
     departed: Sequence[float] = (0, 0, 0),
     covered: Sequence[float] = (0, 0, 0),
     standing: Sequence[float] = (0, 0, 0),
+    forwarded: Sequence[float] = (math.nan, math.nan, math.nan),
 ) -> Detections:
-    return Detections(*(np.array(column, float) for column in (arrived, departed, between, covered, standing)))
+    columns = (arrived, departed, between, covered, standing, forwarded)
+    return Detections(*(np.array(column, float) for column in columns))
 
 
-NOTHING = Detections(*(np.full(len(NAMES), math.nan) for _ in range(5)))
+NOTHING = Detections(*(np.full(len(NAMES), math.nan) for _ in range(6)))
 
 
 def traffic(

@@ -99,6 +99,27 @@ def test_a_blind_lane_grows_in_red_and_shrinks_in_green() -> None:
     assert queues.between[0] < grown
 
 
+def test_whom_a_neighbour_counted_is_expected_until_the_own_loop_counts_them() -> None:
+    """280 m at 14 m/s are 20 s; the own loop lies 5 s before the line."""
+    queues = Queues(crossing([280, 0, 0], [0.5, 1, 1]))
+    for second in range(3):
+        queues.observe(second, detections(forwarded=(10 + 2 * (second > 0), 7, math.nan)), EAST_GREEN, 20.0)
+    arrivals = queues.traffic(30, EAST_GREEN).arrivals
+    assert arrivals[:20, 0].tolist() == [0] * 19 + [1.0]  # two counted a second ago, half of them for this lane
+    assert arrivals[20:, 0] == pytest.approx(queues.rate[0])
+    assert arrivals[5:, 1] == pytest.approx(queues.rate[1])  # nobody counts for the others
+    for second in range(3, 17):
+        queues.observe(second, detections(forwarded=(12, 7, math.nan)), EAST_GREEN, 20.0)
+    assert queues.traffic(30, EAST_GREEN).arrivals[:19, 0].sum() == 0
+
+
+def test_a_neighbour_that_falls_silent_leaves_the_rate() -> None:
+    queues = Queues(crossing([280, 0, 0]))
+    for second, count in enumerate([10.0, 12.0, math.nan]):
+        queues.observe(second, detections(forwarded=(count, math.nan, math.nan)), EAST_GREEN, 20.0)
+    assert queues.traffic(30, EAST_GREEN).arrivals[5:, 0] == pytest.approx(queues.rate[0])
+
+
 def test_counters_that_begin_anew_bring_nobody() -> None:
     queues = observed(detections(arrived=(60_000, 0, 0)), detections(arrived=(3, 0, 0)))
     assert queues.traffic(30, EAST_GREEN).arrivals[:, 0].max() < 1
@@ -111,7 +132,7 @@ def test_a_long_pause_brings_no_flood() -> None:
 
 
 def test_nonsense_stays_finite() -> None:
-    wild = Detections(*(np.array([-1e9, 1e300, 7.5]) for _ in range(5)))
+    wild = Detections(*(np.array([-1e9, 1e300, 7.5]) for _ in range(6)))
     queues = observed(wild, NOTHING, wild, detections())
     found = queues.traffic(30, NORTH_GREEN)
     assert all(np.isfinite(one).all() for one in (found.queue, found.arrivals, found.discharge, found.waited_s))
