@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.control import CONTROLLERS, build, resolve
 from edge_agent.control.settings import FORMS
-from edge_agent.image import View
+from edge_agent.image import Floats, View
 from edge_agent.setpoint import Controller, Rank, Standing, Wish
 from protos.clock import NS
 from tests.edge.control.matrix import NOON, faults_of, misbehaviour
@@ -133,7 +133,7 @@ def test_a_failing_sensor_leads_to_the_declared_fallback(kind: str, role: str, f
 
 
 class Careless:
-    """A controller that looks at values only: whatever they are, they are good and new."""
+    """A controller that looks at values only: the last number that it got is good and new, for ever."""
 
     KIND: ClassVar[str] = "careless"
     RANK: ClassVar[Rank] = Rank.OPTIMISER
@@ -141,13 +141,17 @@ class Careless:
 
     def __init__(self, inner: Controller) -> None:
         self.inner, self.name = inner, inner.name
+        self.last: Floats | None = None
 
     def decide(self, view: View, standing: Sequence[Standing]) -> Sequence[Wish]:
-        blind = View(view.now_ns, view.values, np.zeros_like(view.codes), np.zeros_like(view.age_ns), view.utc_ns)
+        if self.last is None:
+            self.last = np.zeros_like(view.values)
+        self.last = np.where(np.isfinite(view.values), view.values, self.last)
+        blind = View(view.now_ns, self.last, np.zeros_like(view.codes), np.zeros_like(view.age_ns), view.utc_ns)
         return self.inner.decide(blind, standing)
 
 
-@pytest.mark.parametrize("fault", ["falls silent", "freezes", "spikes"])
+@pytest.mark.parametrize("fault", ["dies", "falls silent", "freezes", "NaN", "spikes"])
 def test_a_careless_controller_is_caught(fault: str) -> None:
     """Negative control: one that ignores quality and age does not pass the battery."""
     assert misbehaviour("pid", "input", fault, Careless)
