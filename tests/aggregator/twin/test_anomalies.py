@@ -32,8 +32,8 @@ def first(found: list[Finding], detector: str, channel: int | None) -> int:
 
 
 def test_nothing_when_all_is_well() -> None:
-    """12,000 steps of 12 channels: findings that are none come about once a week of minutes."""
-    assert sum(len({one.detector for one in run(noise(4000, seed))}) for seed in range(3)) <= 2
+    """4,000 steps of 12 channels: what is found although nothing is wrong comes less than once a day of minutes."""
+    assert sum(len({one.detector for one in run(noise(2000, seed))}) for seed in range(2)) <= 1
 
 
 def test_gate_finds_a_single_reading() -> None:

@@ -14,8 +14,8 @@ from aggregator.twin.measurement import Meas
 from aggregator.twin.observation import Innovation
 from tests.aggregator.twin.domains import Diffusion, play, ring
 
-STEPS = 300
-MODEL = Diffusion(20, np.arange(0, 20, 2), graph=ring(20), a=0.9, q=0.3)
+STEPS = 250
+MODEL = Diffusion(16, np.arange(0, 16, 2), graph=ring(16), a=0.9, q=0.3)
 
 
 def run(sd_told: float, q_told: float = 0.3, tuning: Tuning | None = None) -> Fuser:
