@@ -105,7 +105,7 @@ class Acting:
     @property
     def obeyed(self) -> bool:
         """Whether it shows the value that is applied now."""
-        return self.confirmed and self._told[-1].value == self.value
+        return self.confirmed and self._same(self._told[-1].value, self.value)
 
     def _shows(self, place: int, value: float) -> bool:
         """Whether `value` is what it was told at `place`, or on the way from there to the next."""

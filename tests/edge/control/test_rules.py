@@ -253,6 +253,13 @@ def test_rule_09_a_register_that_rounds_is_believed() -> None:
     assert not stage.guard.alarms()
 
 
+def test_rule_09_what_the_register_cannot_hold_is_obeyed_as_it_is() -> None:
+    stage = Stage(replace(SLOW, step=2.5), Device(40.0, rounds=2.5))
+    assert stage.ticks(60, {"pid": 76.0})[-1].value == 76.0
+    assert stage.guard.obeyed() == [True]
+    assert len(stage.device.writes) < 20  # one for each step, not for each tick
+
+
 def test_rule_09_a_moving_wish_does_not_hide_a_stuck_device() -> None:
     stage = Stage(SLOW, Device(40.0, stuck=True))
     assert stage.ticks(8, {"pid": 80.0})[-1].limited == "read-back"
