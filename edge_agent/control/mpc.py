@@ -15,6 +15,7 @@ from edge_agent.cell import ControllerSpec
 from edge_agent.control.motion import follows
 from edge_agent.control.problem import Problem
 from edge_agent.control.sampling import Sampler
+from edge_agent.control.sense import Senses
 from edge_agent.control.settings import Role, Setting, Wired
 from edge_agent.image import Floats, View
 from edge_agent.setpoint import Predictor, Rank, Standing, Wiring, Wish
@@ -78,7 +79,7 @@ rule = ["pump = 40 - 20 * (level - 2.5)"]
         self._model, self._problem = model, problem
         self._twin = wired.text("twin")
         self._slots = [wired.outputs[name] for name in problem.moved]
-        self._senses = wired.senses("")
+        self._senses = Senses([wired.inputs[role] for role in problem.roles])
         self._span = np.array([slot.span for slot in self._slots])
         self._sampler = Sampler(
             model,
@@ -102,13 +103,10 @@ rule = ["pump = 40 - 20 * (level - 2.5)"]
         return self._in_a_row >= self._most
 
     def decide(self, view: View, standing: Sequence[Standing]) -> Sequence[Wish]:
-        found: dict[str, float] = {}
-        for role, sense in self._senses.items():
-            value = sense.read(view)
-            if value is None:
-                self._planned_ns = None
-                return ()
-            found[role] = value
+        seen = self._senses.read(view)
+        if seen is None:
+            self._planned_ns = None
+            return ()
         now = [standing[slot.index] for slot in self._slots]
         applied = np.array(
             [
@@ -121,17 +119,16 @@ rule = ["pump = 40 - 20 * (level - 2.5)"]
             self._moves, self._why, self._planned_ns = applied, "takes over", view.now_ns - self._model.period_ns
         elif view.now_ns - self._planned_ns >= self._model.period_ns:
             self._planned_ns = view.now_ns
-            self._plan(found, applied, now)
+            self._plan(seen, applied, now)
         model = "" if self.disabled else self._twin
         return [
             slot.exactly(float(value), self._why, model) for slot, value in zip(self._slots, self._moves, strict=True)
         ]
 
-    def _plan(self, found: Mapping[str, float], applied: Floats, now: Sequence[Standing]) -> None:
-        x = np.array([found[name] for name in self._model.states])
-        moved = dict(zip(self._problem.moved, applied, strict=True))
-        inputs = np.array([moved[name] if name in moved else found[name] for name in self._model.inputs])
-        aim, law = self._problem.aim(found, now, self._model.period_ns), self._problem.law
+    def _plan(self, seen: Floats, applied: Floats, now: Sequence[Standing]) -> None:
+        problem = self._problem
+        x, inputs = problem.split(seen, applied)
+        aim, law = problem.aim(seen, now, self._model.period_ns), problem.law
         choice = self._sampler.plan(x, inputs, aim, law)
         if self.disabled:
             self._moves, self._why = choice.ruled, "the model is disabled: the simple rule"

@@ -10,6 +10,7 @@ import numpy as np
 from edge_agent.control.condition import NUMBER
 from edge_agent.control.sampling import Aim, Law
 from edge_agent.control.settings import Wired
+from edge_agent.image import Floats
 from edge_agent.setpoint import Predictor, Standing
 
 T = TypeVar("T")
@@ -37,6 +38,12 @@ class Problem:
         self.moved = [name for name in model.inputs if name in wired.outputs]
         self._check_roles()
         states, moved = model.states, self.moved
+        measured = [name for name in model.inputs if name not in wired.outputs]
+        set_points = [name for name in states if name + REFERENCE in wired.inputs]
+        self.roles = [*states, *measured, *(name + REFERENCE for name in set_points)]  # as they are read
+        self._measured = [model.inputs.index(name) for name in measured]
+        self._moved = [model.inputs.index(name) for name in moved]
+        self._set_points = [states.index(name) for name in set_points]
         self._slots = [wired.outputs[name] for name in moved]
         references = self._each("references", EQUATION, states, lambda part: float(part["a"]))
         weights = self._each("weights", EQUATION, states, lambda part: float(part["a"]))
@@ -102,11 +109,20 @@ class Problem:
             base[number] = float(line["a"]) - slope * float(line["c"])
         return Law(base, gain)
 
-    def aim(self, found: Mapping[str, float], now: Sequence[Standing], period_ns: int) -> Aim:
+    def split(self, seen: Floats, applied: Floats) -> tuple[Floats, Floats]:
+        """States (n,) and inputs (k,) of the model, of what was read (as `roles`) and what is applied (m,)."""
+        n = len(self._model.states)
+        inputs = np.empty(len(self._model.inputs))
+        inputs[self._measured] = seen[n : n + len(self._measured)]
+        inputs[self._moved] = applied
+        return seen[:n], inputs
+
+    def aim(self, seen: Floats, now: Sequence[Standing], period_ns: int) -> Aim:
         """With the references of this moment, and within what higher ranks have left of the outputs."""
-        reference = self._reference.copy()
-        for number, name in enumerate(self._model.states):
-            reference[number] = found.get(name + REFERENCE, reference[number])
+        reference = self._reference
+        if self._set_points:
+            reference = reference.copy()
+            reference[self._set_points] = seen[-len(self._set_points) :]
         return Aim(
             reference,
             self._weight,

@@ -1,8 +1,9 @@
 """What a controller knows of a point: its newest trusted value, until that is stale."""
 
+import numpy as np
 import pytest
 
-from edge_agent.control.sense import Sense
+from edge_agent.control.sense import Sense, Senses
 from edge_agent.image import Image, Layout
 from edge_agent.setpoint import Port
 from protos.clock import NS
@@ -58,3 +59,25 @@ def test_silence_is_no_value_and_neither_is_nan() -> None:
     image.take(frame(LAYOUT, 11, 5.0))
     assert read(sense, image, 14) == 5.0
     assert read(sense, image, 14.1) is None
+
+
+def test_several_together_say_what_each_would_say_alone() -> None:
+    """And nothing as soon as one says nothing."""
+    random = np.random.default_rng(4)
+    layouts = [Layout("device", (name,), place) for place, name in enumerate("abc")]
+    image = Image(("device/a", "device/b", "device/c"))
+    ports = [Port(0, STALE_NS), Port(1, 5 * NS), Port(2, 1 * NS)]
+    alone, together = [Sense(port) for port in ports], Senses(ports)
+    codes = [0, 0, 0, code(Quality.UNCERTAIN, Reason.ESTIMATED), code(Quality.UNCERTAIN, Reason.STUCK)]
+    found = 0
+    for tick in range(500):
+        for layout in layouts:
+            if random.random() < 0.8:
+                value = float(random.choice([1.0, 2.0, np.nan]))
+                image.take(frame(layout, tick / 2, value, int(random.choice(codes))))
+        view = image.freeze(tick * NS // 2)
+        wanted = [sense.read(view) for sense in alone]
+        said = together.read(view)
+        assert (None if None in wanted else wanted) == (None if said is None else said.tolist())
+        found += said is not None
+    assert 100 < found < 400
