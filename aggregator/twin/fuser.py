@@ -80,7 +80,11 @@ class Counts:
 
 
 class Fuser:
-    """One domain's state and how it came to be."""
+    """One domain's state and how it came to be.
+
+    A batch for a step that has been passed costs all steps since: let the twin follow the clock at some distance, and
+    join what came in between (Meas.joined).
+    """
 
     def __init__(
         self, model: Model, scheme: Scheme, k: int, settings: Settings | None = None, tuning: Tuning | None = None
@@ -110,6 +114,24 @@ class Fuser:
     def held(self) -> int:
         """The earliest step whose belief can be asked for."""
         return self._ring[0].k
+
+    @property
+    def origin(self) -> Checkpoint:
+        """The oldest checkpoint: with it and `log` all that is held can be done again."""
+        return self._ring[0]
+
+    @property
+    def log(self) -> Meas:
+        """All readings since the origin, in order."""
+        return Meas.joined([self._log[k] for k in sorted(self._log)])
+
+    def resume(self, origin: Checkpoint, log: Meas, k: int, counts: Counts) -> None:
+        """Be again what another fuser was that had these (snapshot.py), to the last bit, by doing its steps again."""
+        self._ring = deque([origin])
+        self._log = dict(log.by_step(self.model.dt_ns))
+        self._innovations = {}
+        self.counts = counts
+        self.advance(k)
 
     def advance(self, k: int) -> None:
         """Do the steps up to k. Does nothing when it is there already."""
