@@ -11,6 +11,7 @@ at the stop line; an advance loop by the rate of departures; a lane of which nei
 its last rate in red and shrinks in green (`Queues.sighted` says which lanes are really seen).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,6 +79,7 @@ class Queues:
         self._told: Flags = np.zeros(count, np.bool_)  # whose neighbour is heard
         self._beyond = np.zeros(count)  # queued upstream of a covered advance loop
         self._covered_s = np.zeros(count)
+        self._green: int | None = None  # the stage that was green last
         self._idle_s = np.zeros(count)  # green, somebody at the line, nobody leaves
         self._free_s = np.zeros(count)
         self._counters: tuple[Floats, ...] | None = None
@@ -96,6 +98,9 @@ class Queues:
         if not 0 < step_s <= GAP_MAX_S:
             step_s, arrived, departed, forwarded = 0.0, 0 * arrived, 0 * departed, 0 * forwarded
         green = self.serves[stage] if stage is not None else np.zeros_like(self.sighted)
+        if stage not in (None, self._green):
+            self._green = stage
+            self._idle_s[:] = 0.0  # who was blocked in another stage may be free in this one
         self._locate(now_s, step_s, seen, arrived, departed, green)
         self._hear(now_s, forwarded)
         self._judge(step_s, seen, departed, green)
@@ -106,20 +111,20 @@ class Queues:
     def traffic(self, horizon_s: int, stage: int | None) -> Traffic:
         """What is known now, for a search from `stage`."""
         arrivals = np.zeros((horizon_s, len(self.rate)))
-        for lane, coming in enumerate(self._coming):
-            for second in coming:
-                arrivals[min(horizon_s - 1, int(second - self._now_s)), lane] += 1
-            known_s = self.travel_s[lane]
+        for lane, it in enumerate(self._lanes):
+            arrivals[:, lane] = self._in_each_second(self._coming[lane], horizon_s)
             if self._told[lane]:
-                known_s = self._lanes[lane].forwarded_s
-                for second in self._promised[lane]:
-                    arrivals[min(horizon_s - 1, int(second - self._now_s)), lane] += self._lanes[lane].share
-            arrivals[int(known_s) :, lane] += self.rate[lane]
+                arrivals[:, lane] += it.share * self._in_each_second(self._promised[lane], horizon_s)
+            arrivals[int(it.forwarded_s if self._told[lane] else it.travel_s) :, lane] += self.rate[lane]
         discharge = self.discharge.copy()
         if stage is not None:
             blocked = self.serves[stage] & (self._idle_s >= BLOCKED_S)
             discharge[stage, blocked] = DISCHARGE_LOW
         return Traffic(self.queue, arrivals, discharge, self.waited_s.copy())
+
+    def _in_each_second(self, times_s: Sequence[float], horizon_s: int) -> Floats:
+        seconds = (np.array(times_s) - self._now_s).astype(np.int64)
+        return np.bincount(seconds, minlength=horizon_s)[:horizon_s].astype(np.float64)
 
     def _counted(self, seen: Detections) -> tuple[Floats, Floats, Floats]:
         """Arrivals, departures and a neighbour's count since the observation before; NaN where one is not known."""
