@@ -96,6 +96,7 @@ class Sampler:
         self._u: Floats = np.zeros((horizon, candidates, m))
         self._x: Floats = np.zeros((horizon, candidates, n))
         self._v: Floats = np.zeros((horizon, candidates, k))
+        self._rooms: dict[int, Floats] = {one: np.zeros((candidates, one)) for one in (m, n, k)}
         self._off: Floats = np.zeros((horizon, candidates, n))  # room to judge in
         self._mean: Floats | None = None  # (H, m)
         scales = np.geomspace(1.0, 1.0 / SCALES, candidates - LAST - 1)
@@ -143,7 +144,8 @@ class Sampler:
         noise = self._shape @ (self._random.standard_normal((KNOTS, len(self._scale))) * self._scale)
         self._u[:, LAST + 1 :] = self._mean[:, None] + noise.reshape(horizon, -1, m)
         u = self._u.reshape(horizon, -1)
-        np.minimum(np.maximum(u, self._each(aim.u_low), out=u), self._each(aim.u_high), out=u)
+        np.maximum(u, self._each(aim.u_low), out=u)
+        np.minimum(u, self._each(aim.u_high), out=u)
         if np.isfinite(aim.step).any():
             before: Floats = np.broadcast_to(now, self._u.shape[1:])
             for wished in self._u:
@@ -152,12 +154,15 @@ class Sampler:
         self._v[:, :, self._moved] = self._u
 
     def _each(self, row: Floats) -> Floats:
-        """`row` once for each candidate, side by side: numpy is slow at repeating what is short."""
-        return np.broadcast_to(row, (self._u.shape[1], len(row))).reshape(-1)
+        """`row` for each candidate, side by side, until the next call: numpy is slow at repeating what is short."""
+        room = self._rooms[len(row)]
+        room[:] = row
+        return room.reshape(-1)
 
     def _roll_out(self, x: Floats, now: Floats, aim: Aim, law: Law) -> None:
         """What the model says of them; the rule moves as it sees the states come."""
-        states: Floats = np.tile(x, (self._u.shape[1], 1))
+        states: Floats = np.empty_like(self._x[0])
+        states[:] = x
         limited = bool(np.isfinite(aim.step).any())
         low, high = aim.u_low, aim.u_high
         ruled = now
