@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from aggregator.twin import BadModel, Floats, Ints
+from aggregator.twin import BadModel, Flags, Floats, Ints
 from aggregator.twin.belief import Belief
 
 Sparse = sp.csr_array
@@ -78,7 +78,7 @@ class Limits:
     G: Sparse
     L: Sparse
     c: Floats
-    hard: Ints
+    hard: Flags
 
 
 @dataclass(frozen=True, slots=True)

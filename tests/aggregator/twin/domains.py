@@ -70,7 +70,7 @@ class Seen:
 
     def limits(self, x: Floats, k: int) -> Limits:
         nothing = sp.csr_array((0, self.n))
-        return Limits(nothing, nothing, np.zeros(0), np.zeros(0, np.int64))
+        return Limits(nothing, nothing, np.zeros(0), np.zeros(0, np.bool_))
 
     def plan(self, belief: Belief, horizon: int, deadline_s: float) -> Plan:
         return Plan(np.zeros((horizon, 0)), 0.0, 0.0, "optimal", "nothing to decide")
