@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from edge_agent.sources import Outcome, Written
 from protos.clock import Clock
 
-HELD = (Outcome.APPLIED, Outcome.CLAMPED)  # the device said what it holds
+TAKEN = (Outcome.APPLIED, Outcome.CLAMPED, Outcome.ACCEPTED)  # the device has done something about it
 
 
 @dataclass(eq=False)

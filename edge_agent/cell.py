@@ -27,6 +27,7 @@ class Output:
     refresh_ns: int  # written again after so long even if unchanged; 0: only on change
     lifetime_writes: int  # of the register's memory; 0: working memory, no limit
     readback_ns: int  # by then the device must show what was written
+    readback: str = ""  # device/point that shows it, if not the point itself
     tolerance: float = 0.0  # between written and read back
     start: str = "hold"  # until its inputs are valid it is left alone (hold) or set to `safe` (safe)
     device_timeout_ns: int = 0  # the device's own: it goes to its safe state if not written for so long; 0: has none

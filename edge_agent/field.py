@@ -85,7 +85,7 @@ def crowded(named: Mapping[tuple[str, str, int], str], lines: Mapping[str, Seque
 def prompt_lines(config: Gateway) -> set[str]:
     """The Modbus lines that the control loop polls itself: those of every device that it reads or writes."""
     cell = config.cell
-    named = [output.point for output in cell.outputs]
+    named = [point for output in cell.outputs for point in (output.point, output.readback)]
     named += [point for one in cell.controllers for point in one.inputs.values()]
     named += [point for one in cell.twins for point in one.points.values()]
     devices = {name.partition("/")[0] for name in named}

@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 
 from edge_agent import precedence
-from edge_agent.actuator import HELD, Actuator
+from edge_agent.actuator import TAKEN, Actuator
 from edge_agent.control.arbiter import Arbiter, in_order
 from edge_agent.control.guard import Guard
 from edge_agent.cycle import Estimator, Tick, cycle
@@ -26,7 +26,7 @@ from edge_agent.image import Frame, Layout, open_all
 from edge_agent.plant import Plant, Target
 from edge_agent.recorder import Recorder
 from edge_agent.setpoint import Controller, Standing
-from edge_agent.sources import Written
+from edge_agent.sources import Outcome, Written
 from protos.clock import NS, Clock
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class Loop:
         self._misses: dict[Layout, int] = dict.fromkeys(plant.awaited, 0)
         self._came_ns: dict[Layout, int] = {}
         self._estimates: Mapping[str, Frame] = {}
-        self._places = [self._place(output.point) for output in cell.outputs]
+        self._places = [self._place(output.readback or output.point) for output in cell.outputs]
         self._main: asyncio.AbstractEventLoop
         self._own: asyncio.AbstractEventLoop | None = None
         self._answered: asyncio.Event
@@ -168,8 +168,8 @@ class Loop:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(write(value), self._main))
 
     def _told(self, output: int, written: Written, now_ns: int) -> None:
-        if written.outcome in HELD:
-            applied = written.outcome is HELD[0]
+        if written.outcome in TAKEN:
+            applied = written.outcome is not Outcome.CLAMPED
             self.guard.written(output, written.value, now_ns, applied=applied)
         else:
             self.guard.failed(output, written.why, now_ns)

@@ -141,6 +141,7 @@ def build(
         resolve(SOURCES["modbus"])(line, devices, clock, aligned=True) for line, devices in lines_of(own).items()
     ]
     named = {point.partition("/")[0] for point in inputs_of(config.cell)}
+    named |= {output.readback.partition("/")[0] for output in config.cell.outputs}
     mirrored = [layout for layouts in around.layouts for layout in layouts if layout.device in named]
     shown = {spec.name: tuple(points_of_twin(spec, config.cell, bundles)) for spec in config.cell.twins}
     field = assemble(sources, own, [*((one.device, one.points) for one in mirrored), *shown.items()])

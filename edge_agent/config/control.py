@@ -67,6 +67,13 @@ OUTPUT = Section(
             example="100000",
         ),
         Key("readback_s", "number", "by then it must show what was written", low=0.01, high=3600, example="2"),
+        Key(
+            "readback",
+            "text",
+            "the point that shows it, as device/point, if not the point itself",
+            "",
+            pattern=f"({POINT})?",
+        ),
         Key("tolerance", "number", "allowed between written and read back", 0, 0),
         Key(
             "start",
@@ -161,6 +168,7 @@ def read_outputs(tables: tuple[dict[str, Any], ...], place: Place, points: Mappi
     for number, table in enumerate(tables):
         at = place.below("output", number)
         check_point(table["point"], at.below("point"), points, written, table["name"])
+        check_readback(table, at, points)
         check_bounds(table, at)
         yield Output(
             name=table["name"],
@@ -175,6 +183,7 @@ def read_outputs(tables: tuple[dict[str, Any], ...], place: Place, points: Mappi
             refresh_ns=round(table["refresh_s"] * S),
             lifetime_writes=table["lifetime_writes"],
             readback_ns=round(table["readback_s"] * S),
+            readback=table["readback"],
             tolerance=table["tolerance"],
             start=table["start"],
             device_timeout_ns=round(table["device_timeout_s"] * S),
@@ -206,6 +215,24 @@ def check_point(name: str, at: Place, points: Mapping[str, PointSpec], written: 
     elif name in written:
         at.fault(f"is output {written[name]} already", "declare each point once", name)
     written[name] = output
+
+
+def check_readback(table: Mapping[str, Any], at: Place, points: Mapping[str, PointSpec]) -> None:
+    """Accepted is not actuated: something must show what was written."""
+    written, shown = points.get(table["point"]), points.get(table["readback"])
+    if written is None:
+        return
+    if not table["readback"]:
+        if "r" not in written.access:
+            remedy = 'name the point that shows it, as readback = "pump-1/speed"'
+            at.below("readback").fault("is missing, and the point cannot be read", remedy)
+    elif shown is None or "r" not in shown.access:
+        at.below("readback").fault(
+            "is no readable point of this gateway", "name one as device/point", table["readback"]
+        )
+    elif shown.quantity != written.quantity:
+        remedy = f"name a point of quantity {written.quantity}"
+        at.below("readback").fault(f"is a {shown.quantity}", remedy, table["readback"])
 
 
 def check_bounds(table: Mapping[str, Any], at: Place) -> None:

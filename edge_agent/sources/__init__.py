@@ -18,6 +18,7 @@ class Outcome(Enum):
 
     APPLIED = "applied"  # read back equal
     CLAMPED = "clamped"  # the device took another value
+    ACCEPTED = "accepted"  # the device said yes; the point cannot be read back
     REJECTED = "rejected"  # the device said no, or the value is not allowed
     UNKNOWN = "unknown"  # no answer, or no read-back
 

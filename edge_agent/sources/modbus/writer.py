@@ -129,7 +129,7 @@ class Writer:
         except NoAnswer as error:
             silent = str(error)  # it may have been done all the same: reading back tells
         if "r" not in specs[0].access:
-            return Written(Outcome.UNKNOWN, math.nan, silent or "accepted; the point cannot be read back")
+            return Written(Outcome.UNKNOWN if silent else Outcome.ACCEPTED, math.nan, silent)
         try:
             held = await self._read(unit, register)
             if held != self._data(register, words):

@@ -30,13 +30,15 @@ min_off_s = 0
 refresh_s = 10
 lifetime_writes = 0
 readback_s = 2
+readback = "pump/mav"
 """
 
 
 def writable() -> str:
     from edge_agent.config import Library
 
-    return next(p.name for p in Library().get("danfoss-vlt-fc").points if "w" in p.access)
+    points = Library().get("danfoss-vlt-fc").points
+    return next(p.name for p in points if "w" in p.access and p.quantity == "percentage")
 
 
 def read(folder: Path, text: str) -> Gateway:
@@ -73,6 +75,14 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     said = faults(tmp_path, HEAD + text)
     for one in ("is no point of this gateway", "is not above min", "device's own timeout", "is there twice", "is no [[output]]", "is a device's name", "does not have the right form", "control.trust"):  # fmt: skip  # noqa: E501
         assert one in said, one
+
+
+def test_an_output_that_nothing_shows_is_refused(tmp_path: Path) -> None:
+    blind = OUTPUT.format(point="ref").replace('readback = "pump/mav"\n', "")
+    assert "output[0].readback: is missing, and the point cannot be read" in faults(tmp_path, HEAD + blind)
+    other = OUTPUT.format(point="ref").replace("pump/mav", "pump/trip")
+    assert "is a alarm" in faults(tmp_path, HEAD + other)
+    assert read(tmp_path, HEAD + OUTPUT.format(point="ref")).cell.outputs[0].readback == "pump/mav"
 
 
 def test_a_file_without_acting_has_no_loop(tmp_path: Path) -> None:

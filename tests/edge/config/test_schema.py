@@ -51,7 +51,7 @@ def good_value(key: Key) -> Any:
         "options": {"parity": "N"},
         "roles": {"value": "tank/level"},
         "settings": {"gain": 0.5, "stages": ["a", "b"], "on": True},
-        "text": "a1:1" if "[0-9]{1,5}" in key.pattern else "a/b" if key.name == "point" else "abc",
+        "text": "a1:1" if "[0-9]{1,5}" in key.pattern else "a/b" if key.name in ("point", "readback") else "abc",
     }
     return key.choices[-1] if key.choices else plain[key.kind]
 
