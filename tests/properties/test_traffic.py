@@ -3,6 +3,7 @@
 from collections import deque
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ LAMPS = ("GrG", "rGr", "GrG")  # of the crossing's lanes
 GROUPS = Groups(LAMPS, (20, 15, 10), frozenset({(0, 1), (1, 2)}))
 HEADWAY_S = 2
 THINK_S = 2
+PLAYED_S = 300
 LONGEST_WAIT_S = 200
 
 
@@ -50,12 +52,17 @@ class Road:
 def test_lamps_are_never_wrong_and_nobody_waits_for_ever(
     seed: int, rates: tuple[float, float, float], min_green: int, yellow: int, all_red: int, lag: int
 ) -> None:
+    longest = play(Cabinet(GROUPS, min_green, yellow, all_red), seed, rates, lag, min_green)
+    assert longest <= LONGEST_WAIT_S
+
+
+def play(cabinet: Cabinet, seed: int, rates: tuple[float, float, float], lag: int, min_green: int) -> int:
+    """Some minutes of road, law and cabinet; the longest wait, s. Fails when a lamp is wrong."""
     chance = np.random.default_rng(seed)
-    cabinet = Cabinet(GROUPS, min_green, yellow, all_red)
     law, road = Law(crossing()), Road()
     late: deque[int] = deque([0] * lag)
     greens: dict[int, int] = {}
-    for now in range(300):
+    for now in range(PLAYED_S):
         lamps = cabinet.tick()
         road.second(now, lamps, [bool(one) for one in chance.random(3) < rates])
         note(greens, cabinet, lamps, min_green)
@@ -63,9 +70,10 @@ def test_lamps_are_never_wrong_and_nobody_waits_for_ever(
         running = Running(0 if cabinet.next_stage else cabinet.stage, cabinet.next_stage, cabinet.age_s)
         law.observe(now * NS, seen, running)
         if now % THINK_S == 0:
-            late.append(law.step(now * NS, running, Intervals(min_green, yellow, all_red)).code)
+            intervals = Intervals(cabinet.min_green_s, cabinet.yellow_s, cabinet.all_red_s)
+            late.append(law.step(now * NS, running, intervals).code)
             assert cabinet.request(late.popleft())
-    assert road.longest <= LONGEST_WAIT_S
+    return road.longest
 
 
 def note(greens: dict[int, int], cabinet: Cabinet, lamps: str, min_green: int) -> None:
@@ -82,6 +90,12 @@ def note(greens: dict[int, int], cabinet: Cabinet, lamps: str, min_green: int) -
             greens[lane] = greens.get(lane, 0) + 1
         elif lane in greens:
             assert greens.pop(lane) >= min_green
+
+
+def test_a_careless_cabinet_is_caught() -> None:
+    """Negative control: one that ends a green after 2 s breaks a minimum of 10 s, and the play says so."""
+    with pytest.raises(AssertionError):
+        play(Cabinet(GROUPS, min_green_s=2), 1, (0.2, 0.15, 0.1), 0, min_green=10)
 
 
 def test_stages_of_the_crossing_are_those_of_the_lamps() -> None:
