@@ -17,7 +17,7 @@ GROUPS = Groups(LAMPS, (20, 15, 10), frozenset({(0, 1), (1, 2)}))
 HEADWAY_S = 2
 THINK_S = 2
 PLAYED_S = 300
-LONGEST_WAIT_S = 200
+LONGEST_WAIT_S = 120
 
 
 class Road:
