@@ -96,7 +96,9 @@ class Law:
     def _while_clearing(self, running: Running) -> Request:
         self._search = self._plan = None
         if self.junction.index(running.next_stage) is None:
-            return nothing(f"stage {running.stage} is none of this junction's; the cabinet runs its own plan")
+            return nothing(
+                f"stage {running.stage or running.next_stage} is none of this junction's; the cabinet runs its own plan"
+            )
         return Request(Ask.HOLD, running.next_stage, "it comes next")
 
     def _think(self, now_ns: int, stage: int, age_s: float, intervals: Intervals) -> None:

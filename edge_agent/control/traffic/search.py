@@ -2,24 +2,22 @@
 
 Each second of the horizon every candidate either keeps its stage or, once its minimum green has passed, clears for
 another one, in any order and skipping any. What all candidates of a second cost is one set of array operations. Of
-each running stage the best `WIDTH` candidates are kept; the cost is the number of waiting vehicles, second by second
-(so, delay in vehicle-seconds), and at the end of the horizon what those who still wait will wait yet.
+those in one stage that began in one second only the best is kept, and of all these the best `WIDTH`. The cost is the
+number of waiting vehicles, second by second (so, delay in vehicle-seconds), and at the end of the horizon what those
+who still wait will wait yet.
 
 The formulation is that of COP (Sen and Head, Controlled Optimization of Phases at an Intersection, Transportation
-Science 31, 1997) with the dynamic programme replaced by a beam: the state is the queue of every lane, which no table
-could hold. The work is the same in every search and can be done in slices (`advance`), so no fast loop is held up.
+Science 31, 1997): the dynamic programme over stages and their beginnings, carrying along the queue of every lane of its
+best predecessor. The work is the same in every search and can be done in slices (`advance`), so no fast loop is held up.
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_agent.control.traffic.junction import Intervals
 from edge_agent.control.traffic.queues import Flags, Floats, Traffic
-
-Wholes = npt.NDArray[np.int64]
 
 HORIZON_S = 30
 WIDTH = 64  # candidates kept
