@@ -7,8 +7,8 @@ number of waiting vehicles, second by second (so, delay in vehicle-seconds), and
 who still wait will wait yet.
 
 The formulation is that of COP (Sen and Head, Controlled Optimization of Phases at an Intersection, Transportation
-Science 31, 1997): the dynamic programme over stages and their beginnings, carrying along the queue of every lane of its
-best predecessor. The work is the same in every search and can be done in slices (`advance`), so no fast loop is held up.
+Science 31, 1997): the dynamic programme over stages and their beginnings, which carries the queue of every lane along.
+The work is the same in every search and can be done in slices (`advance`), so no fast loop is held up.
 """
 
 import math
