@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from aggregator.twin import BadModel, BeyondLag, Floats, Ints
 from aggregator.twin.belief import Belief
 from aggregator.twin.calibration import Calibration, Trial, Tuning
@@ -140,13 +142,13 @@ class Fuser:
             self._forget()
 
     def ingest(self, meas: Meas) -> Receipt:
-        """Take in a batch. The same again changes nothing. Raises BadMeas before anything has changed."""
+        """Take in a batch. The same again changes nothing. Raises BadMeas or BadModel, and then nothing has changed."""
         meas.check(len(self.model.channels))
         now, first = self.k, self.oldest
         k = meas.steps(self.model.dt_ns)
         old, ahead = k < first, k > now + self.settings.ahead
         new = late = 0
-        changed: list[int] = []
+        changed: dict[int, Meas] = {}
         for step, part in meas.take(~(old | ahead)).by_step(self.model.dt_ns):
             known = self._log.get(step, None) or Meas.none()
             merged = Meas.joined([known, part]).ordered()
@@ -154,10 +156,10 @@ class Fuser:
             if merged.same_as(known):
                 continue
             new += len(merged) - len(known)
+            changed[step] = known
             if step <= now:
                 late += len(merged) - len(known)
-                changed.append(step)
-        replayed = self._replay(min(changed)) if changed else 0
+        replayed = self._replay(changed)
         receipt = Receipt(
             new,
             len(meas) - new - int(old.sum()) - int(ahead.sum()),
@@ -229,14 +231,19 @@ class Fuser:
             "replayed_steps": float(c.replayed),
         }
 
-    def _replay(self, first: int) -> int:
-        """Do the steps from `first` on again; how many were done."""
-        until = self.k
-        while self._ring[-1].k >= first:
+    def _replay(self, changed: dict[int, Meas]) -> int:
+        """Do the steps from the first changed one on again; how many were done. `changed` is what was known before."""
+        before, until = (self._ring.copy(), self._innovations.copy()), self.k
+        while self._ring[-1].k >= min(changed, default=until + 1):
             self._ring.pop()
         begun = self.k
-        while self.k < until:
-            self._push(self._step(self._ring[-1], self._log.get(self.k + 1)))
+        try:
+            while self.k < until:
+                self._push(self._step(self._ring[-1], self._log.get(self.k + 1)))
+        except Exception:
+            self._ring, self._innovations = before
+            self._log |= changed
+            raise
         return until - begun
 
     def _forget(self) -> None:
@@ -274,6 +281,8 @@ class Fuser:
             calibration = calibration.met(innovation)
             if keep:
                 self._innovations[k] = innovation
+        if not (np.isfinite(after.x).all() and np.isfinite(after.variance).all()):
+            raise BadModel(f"domain {self.model.name}: step {k} gives numbers that are not finite; look at f, Q and h")
         if held.any():
             trial = self._trial(prior, after, meas.take(held), before.calibration.r_scale)
             calibration = calibration.tried(trial)

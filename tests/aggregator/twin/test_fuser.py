@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aggregator.twin import BadMeas, BadModel, BeyondLag
+from aggregator.twin import BadMeas, BadModel, BeyondLag, Floats
 from aggregator.twin.calibration import Tuning
 from aggregator.twin.ensemble import Ensemble
 from aggregator.twin.fuser import Fuser, Scheme, Settings
@@ -112,6 +112,27 @@ def test_bad_readings_change_nothing() -> None:
     assert fuser.counts.new == 0
     with pytest.raises(BadModel, match="lag ≥ every"):
         Settings(lag=0)
+
+
+class Fragile(Diffusion):
+    """Its f breaks when a state is above 50."""
+
+    def f(self, X: Floats, u: Floats, k: int) -> Floats:
+        return np.where(X[:, [0]] > 50, np.nan, super().f(X, u, k))
+
+
+def test_a_model_that_breaks_leaves_everything_as_it_was() -> None:
+    model = Fragile(12, np.arange(12), graph=ring(12))
+    good = play(model, 9, seed=1).meas
+    fuser = Fuser(model, Gaussian(gate=np.inf), 0)
+    fuser.ingest(good)
+    fuser.advance(9)
+    before, log = fuser.belief().digest(), fuser.log
+    bad = Meas.of(t_ns=5 * model.dt_ns, gateway=0, epoch=2, sequence=1, channel=0, y=1e4, var=1e-4)
+    with pytest.raises(BadModel, match="diffusion: step 6 gives numbers that are not finite"):
+        fuser.ingest(bad)
+    assert (fuser.k, fuser.belief().digest(), fuser.log.same_as(log)) == (9, before, True)
+    assert fuser.counts.new == len(good)
 
 
 def test_of_two_readings_with_one_name_the_first_to_arrive_counts() -> None:
