@@ -76,18 +76,23 @@ class Watch:
         self._delay_ns, self._release_ns = delay_ns, release_ns
         self._state: bool | None = None
         self._other_ns: int | None = None  # since when the conditions say otherwise than `_state`
+        self._unseen = False  # whether what was found now rests on a point that never came
+        self._blind = False  # whether `_state` does
         self.why = ""
 
     def verdict(self, view: View) -> bool | None:
-        """True, False, or None when what is missing decides and nothing is to be assumed of it."""
+        """True, False, or None when what is missing decides and nothing is to be assumed of it.
+
+        A verdict on what was never seen, right after the start, gives way to the first reading without a delay.
+        """
         now = self._joined(view)
-        if now is None or self._state is None or now == self._state:
-            self._state, self._other_ns = now, None
+        if now is None or self._state is None or now == self._state or self._blind:
+            self._state, self._other_ns, self._blind = now, None, self._unseen
             return now
         if self._other_ns is None:
             self._other_ns = view.now_ns
         if view.now_ns - self._other_ns >= (self._delay_ns if now else self._release_ns):
-            self._state, self._other_ns = now, None
+            self._state, self._other_ns, self._blind = now, None, self._unseen
         return self._state
 
     def _joined(self, view: View) -> bool | None:
@@ -111,6 +116,6 @@ class Watch:
 
     def _because(self, number: int, verdict: bool | None) -> bool | None:
         one = self._conditions[number]
-        seen = self._senses[one.role].received_ns >= 0
-        self.why = one.text if seen else f"{one.text} (never seen)"
+        self._unseen = self._senses[one.role].received_ns < 0
+        self.why = f"{one.text} (never seen)" if self._unseen else one.text
         return verdict
