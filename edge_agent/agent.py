@@ -98,8 +98,8 @@ class Agent:
         self.fitter = Fitter(self.config, self.clock, self.reload.set)
         stack.callback(self.fitter.models.close)
         await self.fitter.prepare(self.config)
+        stack.push_async_callback(self.fitter.models.leave)  # a faulty file is no crash of a model's
         plant.build(self.config, self.clock, self.field, self.fitter.bundles, load_models=False)
-        stack.push_async_callback(self.fitter.models.leave)
         door_is_for = partial(requests.answer, self.fitter.models)
         await stack.enter_async_context(door.serve(self.config.state_dir, requests.SOCKET, door_is_for, FILE_BYTES_MAX))
 
