@@ -22,6 +22,7 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "outage": "72 h without the aggregator: stored, then drained beside live readings",
     "powercuts": "states of the disk after power cuts, each opened",
     "mqtt-ack": "MQTT messages lost in a crash, acknowledged after the commit or on receipt; the rate of a flood",
+    "failsafe": "central lost, twin without numbers, agent hung or killed: when each output is safe; without a TTL",
     "bad-models": "damaged, crafted and wrong models brought to a gateway that acts; loading them as they come",
     "bitflips": "bits flipped and files cut short in a gateway's state directory",
     "bus": "10 units on one RTU line, one dead: the rate of the others; pymodbus beside it",
