@@ -22,7 +22,7 @@ Z50, Z90 = 0.6744897501960817, 1.6448536269514722  # half-widths of the central 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """How fast, how far, and what is demanded. Defaults are the ones that DESIGN's figures were measured with."""
+    """How fast, how far, and what is demanded."""
 
     window: float = 200.0  # readings that count, of a channel; steps, of a domain
     rate: float = 0.02  # of the logarithm, per step: a factor of two takes half a window of steady evidence

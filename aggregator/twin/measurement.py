@@ -5,10 +5,13 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from aggregator.twin import BadMeas, Codes, Flags, Floats, Ints
 from protos.batch import Batch, Block
 from protos.quality import Quality, Reason, code, quality, worse
+
+Keys = npt.NDArray[np.uint64]
 
 NS = 1_000_000_000
 DAY_NS = 86_400 * NS
@@ -29,8 +32,8 @@ class Meas:
 
     t_ns: Ints  # (M,) of the event
     gateway: Ints  # (M,)
-    epoch: Ints  # (M,)
-    sequence: Ints  # (M,)
+    epoch: Keys  # (M,)
+    sequence: Keys  # (M,)
     channel: Ints  # (M,)
     y: Floats  # (M,)
     var: Floats  # (M,) of the sensor's error
@@ -108,7 +111,11 @@ class Meas:
 
 
 KINDS = {
-    **dict.fromkeys(IDENTITY, np.int64),
+    "t_ns": np.int64,
+    "gateway": np.int64,
+    "epoch": np.uint64,
+    "sequence": np.uint64,
+    "channel": np.int64,
     "y": np.float64,
     "var": np.float64,
     "code": np.uint8,
@@ -164,10 +171,10 @@ def measurements(batch: Batch, channels: Channels, stamp: Stamp) -> Sorted:
     total = sum(block.values.size for block in batch.blocks)
     if gateway is None:
         return Sorted(Meas.none(), foreign=total)
-    own = [one for block in batch.blocks for one in _columns(batch.key.gateway, block, channels)]
-    if not own:
+    parts = [part for block in batch.blocks if (part := _read(batch, gateway, block, channels, stamp)) is not None]
+    if not parts:
         return Sorted(Meas.none(), foreign=total)
-    every = Meas.joined([_read(batch, gateway, channel, block, column, stamp) for channel, block, column in own])
+    every = Meas.joined(parts)
     good = (every.code < code(Quality.BAD)) & np.isfinite(every.y)
     possible = (every.t_ns > stamp.arrived_ns - AGE_NS) & (every.t_ns < stamp.arrived_ns + AHEAD_NS)
     kept = every.take(good & possible)
@@ -175,26 +182,27 @@ def measurements(batch: Batch, channels: Channels, stamp: Stamp) -> Sorted:
     return Sorted(meas, total - len(every), int((~good).sum()), int((good & ~possible).sum()), len(kept) - len(meas))
 
 
-def _columns(gateway: str, block: Block, channels: Channels) -> Iterator[tuple[Channel, Block, int]]:
-    for column, point in enumerate(block.points):
-        channel = channels.points.get((gateway, block.device, point))
-        if channel is not None:
-            yield channel, block, column
-
-
-def _read(batch: Batch, gateway: int, channel: Channel, block: Block, column: int, stamp: Stamp) -> Meas:
+def _read(batch: Batch, gateway: int, block: Block, channels: Channels, stamp: Stamp) -> Meas | None:
+    """All readings of a block that the domain has channels for; None when it has none."""
+    found = [channels.points.get((batch.key.gateway, block.device, point)) for point in block.points]
+    column = [place for place, one in enumerate(found) if one is not None]
+    if not column:
+        return None
+    place, var, scale, offset = np.array([one for one in found if one is not None], np.float64).T
     codes = block.codes[:, column]
     if not 0 <= stamp.clock_error_ns <= CLOCK_ERROR_NS:
         codes = worse(codes, CLOCK)
     doubtful = quality(codes) == Quality.UNCERTAIN
+    with np.errstate(all="ignore"):  # what is no number, or too large for one, is counted as bad
+        y = block.values[:, column] * scale + offset
     return Meas.of(
-        t_ns=block.source_ns + np.int64(stamp.clock_offset_ns),
+        t_ns=(block.source_ns + np.int64(stamp.clock_offset_ns))[:, None],
         gateway=gateway,
         epoch=batch.key.epoch,
         sequence=batch.key.sequence,
-        channel=channel.place,
-        y=block.values[:, column] * channel.scale + channel.offset,
-        var=np.where(doubtful, UNCERTAIN_FACTOR, 1.0) * channel.var,
+        channel=place.astype(np.int64),
+        y=y,
+        var=np.where(doubtful, UNCERTAIN_FACTOR, 1.0) * var,
         code=codes,
         arrived_ns=stamp.arrived_ns,
     )
