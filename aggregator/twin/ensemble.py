@@ -73,7 +73,7 @@ class Ensemble:
         A[:n] *= self.inflation
         mean, Y = seen(model, Belief(k, x[:n], beliefs[0].diag, A[:n]), seen_now.channel, seen_now.H)
         d, S = seen_now.y - mean, np.einsum("ij,ij->i", Y, Y) + seen_now.R
-        R, rejected = soften(d, S, seen_now.R, self.gate)
+        R, softened = soften(d, S, seen_now.R, self.gate)
         before = np.sqrt(np.einsum("ij,ij->i", A[:n], A[:n])) if self.relaxation else None
         near = self.near(model) if len(beliefs) == 1 else self.near(model).repeated(len(beliefs), n)
         compiled = can_compile() if self.compiled is None else self.compiled
@@ -85,7 +85,7 @@ class Ensemble:
         if before is not None:
             A[:n] *= relaxed(A[:n], before, self.relaxation)[:, None]
         left = seen_now.y - model.h(x[:n, None], seen_now.channel, k)[:, 0]
-        innovation = Innovation(k, seen_now.channel, seen_now.y, d, S, left, seen_now.R, nis, rejected)
+        innovation = Innovation(k, seen_now.channel, seen_now.y, d, S, left, seen_now.R, nis, softened)
         parts = [slice(n * i, n * (i + 1)) for i in range(len(beliefs))]
         return [replace(one, x=x[at], A=A[at]) for one, at in zip(beliefs, parts, strict=True)], innovation
 

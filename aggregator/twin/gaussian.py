@@ -48,13 +48,13 @@ class Gaussian:
         """x + K d, P - K S Kᵀ."""
         mean, Y = seen(model, belief, seen_now.channel, seen_now.H)
         d, S = seen_now.y - mean, np.einsum("ij,ij->i", Y, Y) + seen_now.R
-        R, rejected = soften(d, S, seen_now.R, self.gate)
+        R, softened = soften(d, S, seen_now.R, self.gate)
         if self.rank is None:
             after, nis = exact(belief, Y, d, R)
         else:
             after, nis = low_rank(belief, seen_now, d, R)
         left = seen_now.y - model.h(after.x[:, None], seen_now.channel, belief.k)[:, 0]
-        return after, Innovation(belief.k, seen_now.channel, seen_now.y, d, S, left, seen_now.R, nis, rejected)
+        return after, Innovation(belief.k, seen_now.channel, seen_now.y, d, S, left, seen_now.R, nis, softened)
 
     def _diagonal(self, model: Model, belief: Belief, u: Floats, k: int) -> Floats:
         """diag(F D Fᵀ) from ±1 probes (Bekas, Kokiopoulou & Saad 2007)."""

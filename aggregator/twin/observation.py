@@ -33,7 +33,7 @@ class Innovation:
     residual: Floats  # y - h(x), x the analysis
     R: Floats
     nis: float  # dᵀ S⁻¹ d of all readings together: m on average when every variance is true
-    rejected: int  # readings whose error was widened because they were too far off
+    softened: int  # readings whose error was widened because they were too far off
 
     @property
     def m(self) -> int:

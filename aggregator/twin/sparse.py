@@ -51,7 +51,7 @@ class MeanOnly:
             raise BadModel(f"domain {model.name}: MeanOnly needs H; give H or use Ensemble")
         mean, spread = predict(model, belief, seen_now.channel)
         d, S = seen_now.y - mean, spread + seen_now.R
-        R, rejected = soften(d, S, seen_now.R, self.gate)
+        R, softened = soften(d, S, seen_now.R, self.gate)
         weighed = H.T @ sp.diags_array(1 / R)
         scale = sp.diags_array(1 / belief.sd)
         told = (weighed @ H).tocsr()
@@ -62,7 +62,7 @@ class MeanOnly:
         after = Belief(belief.k, x, 1 / (1 / belief.diag + told.diagonal()), belief.A)
         # Without S the joint NIS is found from the optimum: dᵀ S⁻¹ d = dᵀ R⁻¹ (d - H δ).
         nis = float(d @ ((d - H @ step) / R))
-        return after, Innovation(belief.k, seen_now.channel, seen_now.y, d, S, left, seen_now.R, nis, rejected)
+        return after, Innovation(belief.k, seen_now.channel, seen_now.y, d, S, left, seen_now.R, nis, softened)
 
     def precision(self, model: Model) -> Sparse:
         """Of the field with variance about 1 everywhere; found once per model."""

@@ -1,5 +1,6 @@
 """The serial square root filter: exact where it must be, the same with and without numba, lost without localisation."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from aggregator.twin import BadModel
 from aggregator.twin.belief import Belief
 from aggregator.twin.ensemble import Ensemble, drawn
 from aggregator.twin.fuser import Fuser, Settings
-from aggregator.twin.kernel import can_compile
+from aggregator.twin.kernel import can_compile, compile_loops
 from aggregator.twin.observation import Observation
 from tests.aggregator.twin.domains import Diffusion, Lorenz96, calm, play, ring, streets
 
@@ -51,6 +52,22 @@ def test_compiled_is_the_same_as_plain(linear: bool) -> None:
     assert np.allclose(a.x, b.x, rtol=1e-12, atol=1e-13)
     assert np.allclose(a.A, b.A, rtol=1e-12, atol=1e-13)
     assert told_a.nis == pytest.approx(told_b.nis, rel=1e-12)
+
+
+def test_goes_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As installed without the extra `fast`: numpy does it, and nobody is told anything but that it is slower."""
+    monkeypatch.setitem(sys.modules, "numba", None)
+    compile_loops.cache_clear()
+    can_compile.cache_clear()
+    try:
+        assert not can_compile()
+        model = Diffusion(N, np.arange(0, N, 3), graph=ring(N))
+        after, _ = Ensemble(5.0).analyse(model, belief(N, 12), observation(model))
+        plain, _ = Ensemble(5.0, compiled=False).analyse(model, belief(N, 12), observation(model))
+        assert after.digest() == plain.digest()
+    finally:
+        compile_loops.cache_clear()
+        can_compile.cache_clear()
 
 
 def test_a_reading_does_not_reach_beyond_the_radius() -> None:

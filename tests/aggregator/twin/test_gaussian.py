@@ -115,7 +115,7 @@ def test_a_gate_softens_what_is_far_off() -> None:
         y[0] += off * np.sqrt(variance[0] + seen.R[0])
         after, innovation = scheme.analyse(model, belief, Observation(0, seen.channel, y, seen.R, seen.H))
         moves.append(float(np.abs(after.x - belief.x).max()))
-        assert innovation.rejected == int(off > 6.0)
+        assert innovation.softened == int(off > 6.0)
     assert moves[1] < 0.1 * moves[0]
 
 
