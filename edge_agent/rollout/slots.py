@@ -7,7 +7,8 @@
  2. Shadow: the candidate steps beside the model in service on the same views; nothing of it is applied.
  3. Probation: the candidate is applied, and the model that was in service steps beside it.
  4. With nothing in service there is nothing to compare with: the candidate begins on probation.
- 5. Only seconds in which both were measured count; a phase that cannot be judged for `patience_s` ends in a refusal.
+ 5. Only seconds in which both were measured count, and `steps` of the model are the least; a phase that cannot be
+    judged for `patience_s` ends in a refusal.
  6. One NaN or infinity ends a trial.
  7. A second is bad when more than `outside` of its steps left the envelope or more than `late` missed the deadline;
     `strikes` of them in a row end a trial, and so does more than `share` of bad seconds when the phase is over.
@@ -165,7 +166,7 @@ class Slots:
         if ended:
             return [self._back(ended, at_ns)]
         shadow = self.state.phase is Phase.SHADOW
-        if self._watch.judged_s < (self.terms.shadow_s if shadow else self.terms.probation_s):
+        if not self._watch.enough(self.terms.shadow_s if shadow else self.terms.probation_s, self.terms):
             return []
         if forbidden := self._watch.verdict(self.terms):
             return [self._back(forbidden, at_ns)]

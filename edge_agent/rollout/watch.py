@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+STEP_MAX_S = 5.0  # what one report adds to the cumulative sum: one bad hour of an hourly twin is one bad step
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -10,6 +12,7 @@ class Terms:
 
     shadow_s: float = 600.0
     probation_s: float = 1800.0
+    steps: int = 200  # of the model, and no phase is shorter: a twin may step once an hour
     patience_s: float = 7 * 86_400.0  # for a phase that cannot be judged: no measurements
     margin: float = 1.1  # of squared residuals: 5 % in the residual itself
     nis_max: float = 3.0  # per channel; a calibrated model has 1
@@ -55,7 +58,8 @@ class Excess:
 
     def add(self, own: float, allowed: float, elapsed_s: float) -> None:
         """The step is (own − allowed) / (own + allowed), within ±1: one spike counts as one second, not as an hour."""
-        self.sum_s = max(0.0, self.sum_s + elapsed_s * (own - allowed) / max(own + allowed, 1e-300))
+        step_s = min(elapsed_s, STEP_MAX_S)
+        self.sum_s = max(0.0, self.sum_s + step_s * (own - allowed) / max(own + allowed, 1e-300))
         self.own += own * elapsed_s
         self.allowed += allowed * elapsed_s
 
@@ -67,6 +71,8 @@ class Watch:
     paired: bool = False
     judged_s: float = 0.0
     waited_s: float = 0.0
+    pending_s: float = 0.0  # since its last step
+    steps: int = 0  # that were judged
     struck_s: float = 0.0
     strikes: int = 0
     residual: Excess = field(default_factory=Excess)
@@ -76,6 +82,10 @@ class Watch:
         """Take one report; what ends the trial, "" nothing."""
         if own.nan:
             return f"{own.nan} of {own.steps} outputs were no numbers"
+        elapsed_s, self.pending_s = elapsed_s + self.pending_s, 0.0
+        if not own.steps:
+            self.pending_s = elapsed_s
+            return "it never stepped" if elapsed_s > terms.patience_s else ""
         struck = own.struck(terms)
         self.strikes = self.strikes + 1 if struck else 0
         self.struck_s += elapsed_s if struck else 0.0
@@ -87,10 +97,11 @@ class Watch:
         if any(math.isinf(value) or value < 0 for value in (own.residual, own.nis)):
             return "its residuals are beyond all numbers"
         measured = [own.residual, own.nis] + ([other.residual, other.nis] if other else [math.nan] * self.paired)
-        if not all(math.isfinite(value) for value in measured) or not own.steps:
+        if not all(math.isfinite(value) for value in measured):
             self.waited_s += elapsed_s
             return "nothing was measured that could judge it" if self.waited_s > terms.patience_s else ""
         self.judged_s += elapsed_s
+        self.steps += own.steps
         self.nis.add(own.nis, max(terms.nis_max, terms.margin * other.nis if other else 0.0), elapsed_s)
         if other is not None:
             self.residual.add(own.residual, terms.margin * other.residual, elapsed_s)
@@ -103,6 +114,10 @@ class Watch:
     @staticmethod
     def _ratio(excess: Excess) -> str:
         return f"{100 * excess.own / max(excess.allowed, 1e-300):.0f} %"
+
+    def enough(self, least_s: float, terms: Terms) -> bool:
+        """Whether the phase has been long enough to decide."""
+        return self.judged_s >= least_s and self.steps >= terms.steps
 
     def verdict(self, terms: Terms) -> str:
         """At the end of the phase: what forbids the next one, "" nothing."""

@@ -13,7 +13,7 @@ from edge_agent.rollout.state import Model, Phase, State
 from edge_agent.rollout.watch import Terms, Vitals
 
 NS = 1_000_000_000
-TERMS = Terms(shadow_s=20, probation_s=30, patience_s=90, drift_s=5)
+TERMS = Terms(steps=100, shadow_s=20, probation_s=30, patience_s=90, drift_s=5)
 LEVEL = 0.02
 NATURES = ("good", "better", "nan", "late", "outside", "worse", "overconfident")
 BAD = NATURES[2:]

@@ -21,7 +21,7 @@ from tests.simulators.bundles import other_tank, signing_key, tank_bundle
 KEY = signing_key()
 TRUSTED = [KEY.public_key()]
 GOOD, BAD = Vitals(10, residual=0.01, nis=1.0), Vitals(10, nan=1)
-TERMS = Terms(shadow_s=5, probation_s=10)
+TERMS = Terms(steps=50, shadow_s=5, probation_s=10)
 
 
 def fit(spec: TwinSpec, bundle: Bundle) -> list[str]:

@@ -134,6 +134,21 @@ def test_a_bad_second_now_and_then_is_too_much_in_the_end() -> None:
     assert "3 of 60 s" in played.why
 
 
+def test_a_slow_twin_is_judged_by_its_steps() -> None:
+    """One that steps each minute: seconds without a step belong to the next one; 200 steps are the least."""
+    played = in_service()
+    resting, stepped = Vitals(0), Vitals(1, residual=0.01, nis=1.0)
+    for _ in range(199):
+        played.seconds(59, a=resting, b=resting)
+        played.second(a=stepped, b=stepped)
+    assert played.slots.run == Run("a", "b")
+    played.seconds(59, a=resting, b=resting)
+    played.second(a=stepped, b=stepped)
+    assert played.slots.run == Run("b", "a")
+    played.seconds(601, a=resting, b=resting)
+    assert "it never stepped" in played.why
+
+
 def test_one_spike_ends_no_trial() -> None:
     """When the sensor jumps, both models are wrong; when only one is, once, it counts as one second."""
     played = on_probation()
