@@ -88,11 +88,11 @@ class Devices:
         return answer
 
 
-def echo_bundle(period_ms: int) -> bytes:
+def echo_bundle(period_ms: int, version: str = "1") -> bytes:
     """A twin of something that jumps: a level as a wide random walk, and a network of 16 that says next to nothing."""
     manifest = Manifest(
         name="echo",
-        version="1",
+        version=version,
         asset_class="echo",
         period_ns=period_ms * 1_000_000,
         states=(Variable.of("level", "water_level"),),

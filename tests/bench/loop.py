@@ -1,8 +1,9 @@
 """Ticks of the control loop that end more than a period late, while everything around the loop goes wrong.
 
 Two gateways at once, one at 10 ms and one at 100 ms, each with ten devices of which one is dead and one slow, three
-outputs that follow inputs, and an aggregator over mTLS. Each trouble has agents of its own; ticks that were never begun
-count as late. The negative control is the agent whose loop writes to the disk inline, on a disk that stalls.
+outputs that follow inputs, one of them through a twin with an int8 network, MQTT, and an aggregator over mTLS. Each
+trouble has agents of its own; ticks that were never begun count as late. The negative control is the agent whose loop
+writes to the disk inline, on a disk that stalls.
 """
 
 import asyncio
@@ -19,14 +20,13 @@ from typing import Any
 
 from edge_agent.local import status
 from tests.bench import Figure
-from tests.bench.acting import ROOT, devices, site
-from tests.bench.clocks import library as faketime
+from tests.bench.acting import ROOT, devices, echo_bundle, site
 from tests.bench.cuts import temporary
 from tests.bench.drain import fill
 from tests.bench.gateway import BIN, verb, wait_for
-from tests.bench.processes import running
-from tests.simulators.disk_faults import DiskFaults
+from tests.bench.processes import resident_mib, running
 from tests.simulators.mqtt_broker import mosquitto_broker
+from tests.simulators.preloaded import ClockSteps, DiskFaults
 
 SECONDS = {"full": 600.0, "ci": 30.0}
 BACKLOG_H = {"full": 24.0, "ci": 6.0}
@@ -34,6 +34,10 @@ PERIODS_MS = (10, 100)
 SHARE_MAX = 0.001  # at 10 ms
 SETTLE_S = 3.0  # after the start: imports, first connections
 FLOOD_HZ = 2000
+DAY_S = 86_400
+SWAP_S = 5.0
+READY_S = 20.0  # until the loop ticks: a model's trial comes first
+RESIDENT_MAX_MIB = 90
 BROKER = '[[broker]]\nname = "broker"\nhost = "127.0.0.1"\nport = {port}\n'
 FLOODED = '[[device]]\nname = "flood"\nprofile = "flood"\nconnection = "broker"\ntopic = "flood"\n'
 FLOOD_PROFILE = """
@@ -57,8 +61,13 @@ class Gateway:
     folder: Path
     config: Path
     disk: DiskFaults
+    clock: ClockSteps
     process: "subprocess.Popen[bytes] | None" = None
+    resident_mib: float = 0.0
     first: dict[str, float] = field(default_factory=dict)
+
+    def environment(self, trouble: str) -> dict[str, str]:
+        return self.clock.environment if TROUBLES[trouble] is clock_steps else self.disk.environment
 
     def gauges(self) -> dict[str, float]:
         report = status.ask(self.folder / "edge")
@@ -67,11 +76,16 @@ class Gateway:
         return dict(found)
 
     def begin(self) -> None:
-        self.first = self.gauges()
+        deadline = time.monotonic() + READY_S
+        while "control_ticks_total" not in (now := self.gauges()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.first = now
 
     def late(self) -> tuple[int, int]:
         """(late or never begun, due) since `begin`."""
         now = self.gauges()
+        assert self.process is not None
+        self.resident_mib = resident_mib(self.process.pid)
         ticks, late, missed = (int(now[f"control_{k}_total"] - self.first[f"control_{k}_total"]) for k in ("ticks", "late", "missed"))  # fmt: skip  # noqa: E501
         return late + missed, ticks + missed
 
@@ -129,12 +143,21 @@ def flood(scene: Scene) -> None:
 
 
 def clock_steps(scene: Scene) -> None:
-    for offset in ("+86400", "-86400", "+0"):
+    for seconds in (DAY_S, -DAY_S, 0):
         for one in scene.gateways:
-            fresh = one.folder / "faketime.new"
-            fresh.write_text(offset + "\n")
-            fresh.replace(one.folder / "faketime")
+            one.clock.now(seconds)
         scene.rest(1 / 3)
+
+
+def model_swap(scene: Scene) -> None:
+    """A new model every five seconds: its trial in a process beside, then it steps beside the one in service."""
+    for number in range(max(1, int(scene.seconds / SWAP_S))):
+        due = time.monotonic() + SWAP_S
+        for one in scene.gateways:
+            bundle = one.folder / "next.ctb"
+            bundle.write_bytes(echo_bundle(one.period_ms, f"{number + 2}"))
+            verb("edge-agent", "models", "install", bundle, "--twin", "echo0", "--config", one.config)
+        time.sleep(max(0.0, due - time.monotonic()))
 
 
 TROUBLES: dict[str, Callable[[Scene], None]] = {
@@ -145,28 +168,19 @@ TROUBLES: dict[str, Callable[[Scene], None]] = {
     "aggregator stopped, then dead": no_aggregator,
     "MQTT flood": flood,
     "clock ±1 day": clock_steps,
+    "model swap": model_swap,
 }
-
-
-def environment(trouble: str, gateway: Gateway) -> dict[str, str]:
-    if trouble != "clock ±1 day":
-        return gateway.disk.environment
-    (gateway.folder / "faketime").write_text("+0\n")
-    return {
-        "LD_PRELOAD": str(faketime()),
-        "FAKETIME_TIMESTAMP_FILE": str(gateway.folder / "faketime"),
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_CACHE_DURATION": "1",
-    }
 
 
 def gateway(folder: Path, period_ms: int, ports: Sequence[int], head: str, broker: str) -> Gateway:
     folder.mkdir()
-    text = site(folder, ports, period_ms=period_ms, outputs=3, head=head, tail=broker + FLOODED)
+    text = site(folder, ports, period_ms=period_ms, outputs=3, twins=1, head=head, tail=broker + FLOODED)
     name = f"gw-{period_ms}ms"
     text.write_text(text.read_text().replace("gw-bench", name))
     (folder / "profiles" / "flood.toml").write_text(FLOOD_PROFILE)
-    return Gateway(name, period_ms, folder, text, DiskFaults(folder / "disk", folder / "edge"))
+    return Gateway(
+        name, period_ms, folder, text, DiskFaults(folder / "disk", folder / "edge"), ClockSteps(folder / "clock")
+    )
 
 
 @contextmanager
@@ -194,19 +208,19 @@ def scene(folder: Path, trouble: str, seconds: float, backlog_h: float, command:
         for one in gateways:
             words = [*command, str(one.config)]
             log = one.folder / "agent.log"
-            one.process = stack.enter_context(running(words, log, environment(trouble, one), ROOT))
+            one.process = stack.enter_context(running(words, log, one.environment(trouble), ROOT))
             wait_for(one.folder / "edge" / "status.sock", one.process, log)
         time.sleep(0.0 if backlog_h else SETTLE_S)
         yield Scene(seconds, gateways, process, broker.port)
 
 
-def trial(trouble: str, seconds: float, backlog_h: float = 0.0, command: Sequence[str] = (str(BIN / "edge-agent"), "run")) -> Mapping[int, tuple[int, int]]:  # fmt: skip  # noqa: E501
-    """(late, due) ticks by period of one trouble."""
+def trial(trouble: str, seconds: float, backlog_h: float = 0.0, command: Sequence[str] = (str(BIN / "edge-agent"), "run")) -> Mapping[int, tuple[int, int, float]]:  # fmt: skip  # noqa: E501
+    """(late, due, resident MiB) ticks by period of one trouble."""
     with temporary() as folder, scene(Path(folder), trouble, seconds, backlog_h, command) as now:
         for one in now.gateways:
             one.begin()
         TROUBLES[trouble](now)
-        return {one.period_ms: one.late() for one in now.gateways}
+        return {one.period_ms: (*one.late(), one.resident_mib) for one in now.gateways}
 
 
 def run(scale: str) -> Iterator[Figure]:
@@ -214,7 +228,7 @@ def run(scale: str) -> Iterator[Figure]:
     for trouble in TROUBLES:
         begun = time.monotonic()
         found = trial(trouble, seconds, BACKLOG_H[scale] if trouble == "backlog drains" else 0.0)
-        (late, due), (slow_late, slow_due) = found[10], found[100]
+        (late, due, resident), (slow_late, slow_due, _) = found[10], found[100]
         share = late / max(1, due)
         beside = {"late of": late, "ticks at 10 ms": due, "late at 100 ms": slow_late, "ticks at 100 ms": slow_due}
         yield Figure(
@@ -226,9 +240,11 @@ def run(scale: str) -> Iterator[Figure]:
             beside,
             time.monotonic() - begun,
         )
+        if trouble == "quiet":
+            yield Figure("loop-rss", round(resident, 1), "MiB resident, the whole agent with a model, Modbus, MQTT, sync", f"≤ {RESIDENT_MAX_MIB}", resident <= RESIDENT_MAX_MIB)  # fmt: skip  # noqa: E501
     inline = (sys.executable, "-m", "tests.simulators.syncing_loop")
     found = trial("fdatasync stalls 400 ms", min(seconds, 30.0), command=inline)
-    late, due = found[10]
+    late, due, _ = found[10]
     beside = {"late at 100 ms": found[100][0], "ticks at 10 ms": due}
     worst = 100 * late / max(1, due)
     yield Figure("loop, negative control: fdatasync inline", round(worst, 1), "% late at 10 ms", "> 0.1 %", worst > 0.1 and found[100][0] > 0, beside)  # fmt: skip  # noqa: E501
