@@ -5,6 +5,7 @@ written, is kept in `writes.json`.
 """
 
 import asyncio
+import gc
 import json
 import logging
 import math
@@ -83,6 +84,8 @@ class Helm:
         orders = self.desk.bind(cell.outputs) if self.desk is not None else ()
         self.loop = Loop(built, self.clock, recorder, self._utc_ns, pair, (self.hand, *orders), self._writes)
         try:
+            gc.collect()
+            gc.freeze()  # a full collection holds the interpreter for longer than a tick may be late
             async with asyncio.TaskGroup() as tasks:
                 fitting = tasks.create_task(self.fitter.run(built, pair))
                 await self.loop.run()
