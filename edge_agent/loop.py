@@ -28,11 +28,13 @@ from edge_agent.recorder import Recorder
 from edge_agent.setpoint import Controller, Standing
 from edge_agent.sources import Outcome, Written
 from protos.clock import NS, Clock
+from protos.quality import Quality, code
 
 log = logging.getLogger(__name__)
 WAIT_SHARE = 0.5  # of a period that the tick waits for the answers to its polls
 SILENT_AFTER = 2  # ticks in a row without an answer: no longer waited for until it speaks again
 HANDED_MAX = 4096  # frames of other sources between two ticks; more means that the loop does not run
+BAD = code(Quality.BAD)  # codes from here on are BAD
 SAFE_S = 2.0  # what writing the safe values at the end may take
 
 
@@ -90,6 +92,7 @@ class Loop:
         self._came_ns: dict[Layout, int] = {}
         self._estimates: Mapping[str, Frame] = {}
         self._places = [self._place(output.readback or output.point) for output in cell.outputs]
+        self._looked_ns = [0] * len(self._places)
         self._main: asyncio.AbstractEventLoop
         self._own: asyncio.AbstractEventLoop | None = None
         self._answered: asyncio.Event
@@ -246,6 +249,9 @@ class Loop:
         self.recorder.keep(frames, tick, bool(writes), now)  # before anything is sent
         for write in writes:
             self._actuators[write.output].want(write.value)
+        asyncio.get_running_loop().call_soon(self._publish, tick, now)  # after the actuators: they are in a hurry
+
+    def _publish(self, tick: Tick, now: int) -> None:
         self.newest = self._turn(tick, now)
 
     def _turn(self, tick: Tick, now: int) -> Turn:
@@ -269,8 +275,11 @@ class Loop:
         """Show the guard what the outputs' points read."""
         image = self.plant.field.image
         for output, place in enumerate(self._places):
-            if place is not None and image.receive_ns[place] and image.codes[place] >> 6 < 2:
-                self.guard.seen(output, float(image.values[place]), int(image.receive_ns[place]))
+            if place is None or (received := int(image.receive_ns[place])) == self._looked_ns[output]:
+                continue
+            self._looked_ns[output] = received
+            if image.codes[place] < BAD:
+                self.guard.seen(output, float(image.values[place]), received)
 
     def gauges(self) -> dict[str, float]:
         counts = self.counts
