@@ -31,8 +31,8 @@ from protos.clock import NS, Clock
 from protos.quality import Quality, code
 
 log = logging.getLogger(__name__)
-WAIT_SHARE = 0.5  # of a period that the tick waits for the answers to its polls
-SILENT_AFTER = 2  # ticks in a row without an answer: no longer waited for until it speaks again
+WAIT_SHARE = 0.4  # of a period that the tick waits for the answers to its polls
+CREDIT_MAX, CREDIT_LEAST = 3, 2  # a prompt answer earns one, its lack costs one; below the least nobody waits for it
 HANDED_MAX = 4096  # frames of other sources between two ticks; more means that the loop does not run
 BAD = code(Quality.BAD)  # codes from here on are BAD
 SAFE_S = 2.0  # what writing the safe values at the end may take
@@ -88,7 +88,8 @@ class Loop:
         self._arrived: list[Frame] = []
         self._handed: deque[Frame] = deque()
         self._expected: set[Layout] = set()
-        self._misses: dict[Layout, int] = dict.fromkeys(plant.awaited, 0)
+        self._credit = dict.fromkeys(plant.awaited, CREDIT_MAX)
+        self._before_ns = 0  # when the tick before was due
         self._came_ns: dict[Layout, int] = {}
         self._estimates: Mapping[str, Frame] = {}
         self._places = [self._place(output.readback or output.point) for output in cell.outputs]
@@ -190,8 +191,7 @@ class Loop:
     def _emit(self, frame: Frame) -> None:
         self._arrived.append(frame)
         layout = frame.layout
-        if layout in self._misses:
-            self._misses[layout] = 0
+        if layout in self._credit:
             self._came_ns[layout] = frame.receive_ns
             self._expected.discard(layout)
             if not self._expected:
@@ -200,16 +200,24 @@ class Loop:
     async def _ticking(self) -> None:
         """Tick at the multiples of the period, for ever."""
         period, clock = self.plant.cell.period_ns, self.clock
+        wait_ns = int(period * WAIT_SHARE)
         due = (clock.monotonic_ns() // period + 1) * period
         while True:
             await clock.sleep_until(due)
             self._answered.clear()
-            heard = self._misses.items()
-            self._expected = {one for one, misses in heard if misses < SILENT_AFTER and self._came_ns.get(one, 0) < due}
+            self._expect(due, wait_ns)
             if self._expected:
-                await self._answers(due + int(period * WAIT_SHARE))
+                await self._answers(due + wait_ns)
             self._tick()
-            due = self._account(due, period)
+            self._before_ns, due = due, self._account(due, period)
+
+    def _expect(self, due: int, wait_ns: int) -> None:
+        """Whose answers this tick waits for: those that were prompt before. A slow device earns no lasting credit."""
+        for layout, credit in self._credit.items():
+            prompt = 0 <= self._came_ns.get(layout, 0) - self._before_ns <= wait_ns
+            self._credit[layout] = min(CREDIT_MAX, credit + 1) if prompt else max(0, credit - 1)
+        credits = self._credit.items()
+        self._expected = {one for one, has in credits if has >= CREDIT_LEAST and self._came_ns.get(one, 0) < due}
 
     async def _answers(self, until_ns: int) -> None:
         """Wait for the answers to this tick's polls, until then at the latest."""
@@ -217,8 +225,6 @@ class Loop:
         end.add_done_callback(lambda _: self._answered.set())
         await self._answered.wait()
         end.cancel()
-        for layout in self._expected:
-            self._misses[layout] += 1
 
     def _account(self, due: int, period: int) -> int:
         """Count how the tick that was due then went; returns when the next is due."""
