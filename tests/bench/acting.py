@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,9 +148,9 @@ def devices(*words: str) -> Iterator[Devices]:
             found.report = json.loads(rest.strip().splitlines()[-1])
 
 
-def site(folder: Path, ports: Sequence[int], *, period_ms: int, head: str = "", tail: str = "", outputs: int = 0, ttl_s: float = 1, refresh_s: float = 0, timeout_s: float = 0, twins: int = 0) -> Path:  # fmt: skip  # noqa: E501
+def site(folder: Path, ports: Sequence[int], *, period_ms: int, head: str = "", tail: str = "", outputs: int = 0, ttl_s: float = 1, refresh_s: float = 0, timeout_s: float = 0, twins: int = 0, slower: Collection[int] = ()) -> Path:  # fmt: skip  # noqa: E501
     """A gateway's file in `folder`: a device for each port, and for the first `outputs` an output that follows it: the
-    estimate of a twin for the first `twins`, the input itself for the others."""
+    estimate of a twin for the first `twins`, the input itself for the others. Those in `slower` are read each tenth tick."""
     own = folder / "profiles"
     own.mkdir(parents=True, exist_ok=True)
     (own / "prompt.toml").write_text(PROFILE)
@@ -159,7 +159,8 @@ def site(folder: Path, ports: Sequence[int], *, period_ms: int, head: str = "", 
     parts += [head, f"[control]\nperiod_ms = {period_ms}\n{trust}\n"]
     if twins:
         (folder / "echo.ctb").write_bytes(echo_bundle(period_ms))
-    parts += [DEVICE.format(k=k, port=port, period_ms=period_ms) for k, port in enumerate(ports)]
+    for k, port in enumerate(ports):
+        parts.append(DEVICE.format(k=k, port=port, period_ms=10 * period_ms if k in slower else period_ms))
     for k in range(outputs):
         parts.append(OUTPUT.format(k=k, ttl_s=ttl_s, refresh_s=refresh_s, timeout_s=timeout_s))
         parts.append(FOLLOW.format(k=k, point=f"echo{k}/level" if k < twins else f"d{k}/input"))

@@ -1,9 +1,9 @@
 """Ticks of the control loop that end more than a period late, while everything around the loop goes wrong.
 
-Two gateways at once, one at 10 ms and one at 100 ms, each with ten devices of which one is dead and one slow, three
-outputs that follow inputs, one of them through a twin with an int8 network, MQTT, and an aggregator over mTLS. Each
-trouble has agents of its own; ticks that were never begun count as late. The negative control is the agent whose loop
-writes to the disk inline, on a disk that stalls.
+Two gateways at once, one at 10 ms and one at 100 ms, each with ten devices (five of them read in every tick, of which
+one is dead and one slow), three outputs that follow inputs, one of them through a twin with an int8 network, MQTT, and an
+aggregator over mTLS. Each trouble has agents of its own; ticks that were never begun count as late. The negative control
+is the agent whose loop writes to the disk inline, on a disk that stalls.
 """
 
 import asyncio
@@ -174,7 +174,9 @@ TROUBLES: dict[str, Callable[[Scene], None]] = {
 
 def gateway(folder: Path, period_ms: int, ports: Sequence[int], head: str, broker: str) -> Gateway:
     folder.mkdir()
-    text = site(folder, ports, period_ms=period_ms, outputs=3, twins=1, head=head, tail=broker + FLOODED)
+    text = site(
+        folder, ports, period_ms=period_ms, outputs=3, twins=1, slower=range(3, 8), head=head, tail=broker + FLOODED
+    )
     name = f"gw-{period_ms}ms"
     text.write_text(text.read_text().replace("gw-bench", name))
     (folder / "profiles" / "flood.toml").write_text(FLOOD_PROFILE)
