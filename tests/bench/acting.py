@@ -150,7 +150,7 @@ def devices(*words: str) -> Iterator[Devices]:
 
 def site(folder: Path, ports: Sequence[int], *, period_ms: int, head: str = "", tail: str = "", outputs: int = 0, ttl_s: float = 1, refresh_s: float = 0, timeout_s: float = 0, twins: int = 0, slower: Collection[int] = ()) -> Path:  # fmt: skip  # noqa: E501
     """A gateway's file in `folder`: a device for each port, and for the first `outputs` an output that follows it: the
-    estimate of a twin for the first `twins`, the input itself for the others. `slower` ones are read each tenth tick."""
+    estimate of a twin for the first `twins`, the input itself for the others. `slower`: read each tenth tick."""
     own = folder / "profiles"
     own.mkdir(parents=True, exist_ok=True)
     (own / "prompt.toml").write_text(PROFILE)

@@ -1,6 +1,6 @@
 """Ticks of the control loop that end more than a period late, while everything around the loop goes wrong.
 
-Two gateways at once, one at 10 ms and one at 100 ms, each with ten devices (five are read in every tick, of which one is
+Two gateways at once, one at 10 ms and one at 100 ms. Each has ten devices (five are read in every tick, one of them is
 dead and one slow), three outputs that follow inputs, one of them through a twin with an int8 network, MQTT, and an
 aggregator over mTLS. Each trouble has agents of its own; ticks that never began count as late. The negative control is
 the agent whose loop writes to the disk inline, on a disk that stalls.

@@ -151,7 +151,7 @@ def figures(scale: str) -> Iterator[Figure]:
     partner = bare(made.network or b"", TICKS[scale])
     random = np.random.default_rng(7)
     x, u = np.full(N, 1.5), np.full(M, 50.0)
-    spent, cpu, bares = [], [], []
+    spent, cpu, bares = list[float](), list[float](), list[float]()
     codes, ages = np.zeros(len(points), np.uint8), np.zeros(len(points), np.int64)
     for tick in range(TICKS[scale]):
         view = View(tick * PERIOD_NS, np.concatenate((x, u[MOVED:])), codes, ages)

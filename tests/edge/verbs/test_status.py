@@ -111,7 +111,7 @@ async def test_live_in_a_terminal_until_ctrl_c(file: Path) -> None:
         stdin=far, stdout=far, stderr=far, env=environment, start_new_session=True,
     )  # fmt: skip
     os.close(far)
-    shown, ticks = "", set()
+    shown, ticks = "", set[str]()
     async with asyncio.timeout(READ_S):
         while len(ticks) < 3:
             shown += (await asyncio.to_thread(os.read, near, 65_536)).decode(errors="replace")
