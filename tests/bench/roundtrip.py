@@ -46,12 +46,12 @@ def bare(port: int) -> tuple[list[float], list[float]]:
 def run(scale: str) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(prefix="citytwin-roundtrip-") as name:
         folder = Path(name)
-        with devices("--echo-ms", str(ECHO_MS)) as found:
-            config = site(folder, found.ports, period_ms=10, outputs=1, twins=1)
+        with devices("--ports", "2", "--echo-ms", str(ECHO_MS)) as found:  # the second is the bare client's
+            config = site(folder, found.ports[:1], period_ms=10, outputs=1, twins=1)
             with agent(folder, config):
                 time.sleep(SECONDS[scale])
                 gauges = ask(config)["gauges"]
-                both, one = bare(found.ports[0])  # beside it, on the same machine at the same time
+                both, one = bare(found.ports[1])  # beside it, in the same process at the same time
         delays = np.array(found.report[0]["delays"][20:]) + np.median(one)
     if len(delays) < 100 or gauges["control_ticks_total"] < 50 * SECONDS[scale]:
         raise RuntimeError(f"the loop did not act: {len(delays)} answers, {gauges}")
