@@ -74,13 +74,13 @@ MQTT = Section(
 )
 GRPC = Section(
     "[local.grpc]",
-    "a stream of estimates and decisions on a Unix socket, and the hand of people",
+    "a gRPC service on a Unix socket: a stream of estimates and decisions, and a hand on the outputs",
     (
         Key(
             "socket",
             "text",
-            "path of the socket, mode 0660; a relative one is in state_dir; empty for none, and no `edge-agent hand`",
-            "local.sock",
+            "path of the socket, mode 0660; a relative one is in state_dir; empty for none. It takes 3 MiB of memory",
+            "",
             example='"/run/citytwin/local.sock"',
         ),
     ),

@@ -7,23 +7,22 @@ machine, which both ends share, so that a message that waited somewhere is never
     FAILED_PRECONDITION   no control loop runs
 """
 
-import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import grpc
 import grpc.aio
 
+from edge_agent.local.hands import NO_LOOP, Hands, give_back, take
 from edge_agent.local.status import short
 from edge_agent.snapshot import Roster, Snapshot
 from protos import local_pb2 as pb
 from protos import local_pb2_grpc
 from protos.clock import NS, Clock
 
-log = logging.getLogger(__name__)
 LEAST_MS = 20  # between two messages of a stream: the agent's main loop has other work too
 IDLE_NS = NS // 5  # until somebody looks again whether a loop runs
 CALLS_MAX = 8  # at once; more are refused: each takes a few per cent of a core in a large cell
@@ -33,14 +32,6 @@ OPTIONS = [("grpc.max_receive_message_length", REQUEST_BYTES_MAX), ("grpc.so_reu
 
 Newest = Callable[[], Snapshot | None]
 Context = grpc.aio.ServicerContext[object, object]
-
-
-class Hands(Protocol):
-    """What takes a person's word; see edge_agent/control/hand.py. Both raise ValueError that says what is allowed."""
-
-    def set(self, output: str, value: float, lasts_ns: int, who: str, why: str, now_ns: int) -> object: ...
-
-    def release(self, output: str) -> None: ...
 
 
 class Chosen:
@@ -164,29 +155,25 @@ class Local(local_pb2_grpc.LocalServicer):
 
     async def Override(self, request: pb.OverrideRequest, context: Context) -> pb.HandReply:  # noqa: N802
         hands = await self._present(context)
-        lasts_ns, who = request.seconds * NS, request.who or "somebody"
+        lasts_ns, now_ns = request.seconds * NS, self._clock.monotonic_ns()
         try:
-            hands.set(request.output, request.value, lasts_ns, who, request.why, self._clock.monotonic_ns())
+            take(hands, request.output, request.value, lasts_ns, request.who, request.why, now_ns)
         except ValueError as error:
             await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        log.warning(
-            "hand: %r sets %s to %g for %d s: %r", who, request.output, request.value, request.seconds, request.why
-        )
         return pb.HandReply(output=request.output, value=request.value, seconds=request.seconds)
 
     async def Release(self, request: pb.ReleaseRequest, context: Context) -> pb.HandReply:  # noqa: N802
         hands = await self._present(context)
         try:
-            hands.release(request.output)
+            give_back(hands, request.output, request.who)
         except ValueError as error:
             await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        log.warning("hand: %r gives %s back", request.who or "somebody", request.output)
         return pb.HandReply(output=request.output)
 
     async def _present(self, context: Context) -> Hands:
         hands = self._hands()
         if hands is None:
-            await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, "no control loop runs on this gateway")
+            await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, NO_LOOP)
         return hands
 
 

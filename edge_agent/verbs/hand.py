@@ -5,7 +5,8 @@
     edge-agent hand
 
 Interlocks still narrow it and the guard still has the last word. It ends by itself after the time, and when the
-agent restarts or reloads its file. Exit code 0 when done, 1 when it was refused, 4 when no agent runs.
+agent restarts or reloads its file. It is for who may write in the agent's state directory: root does.
+Exit code 0 when done, 1 when it was refused, 4 when no agent runs.
 """
 
 import argparse
@@ -16,7 +17,9 @@ import re
 from pathlib import Path
 
 from edge_agent.config import ConfigError, Gateway, load
-from edge_agent.local import client, status
+from edge_agent.control.hand import TEXT_MAX
+from edge_agent.local import door, status
+from edge_agent.local.hands import SOCKET
 from edge_agent.screen import fail, show
 from edge_agent.verbs.run import CONFIG
 
@@ -62,21 +65,22 @@ def run(args: argparse.Namespace) -> int:
         return listing(config, as_json=args.json)
     if wrong := contradiction(args):
         return fail(wrong)
-    if config.local.socket is None:
-        return fail(f"{args.config}: [local.grpc] socket is empty: a hand needs it; remove the line and restart")
+    if args.release:
+        request: dict[str, object] = {"do": "release"}
+        done: dict[str, object] = {"output": args.output, "released": True}
+    else:
+        request = {"do": "set", "value": args.value, "lasts_ms": 1000 * args.seconds, "why": args.why[:TEXT_MAX]}
+        done = {"output": args.output, "value": args.value, "seconds": args.seconds, "who": who()}
     try:
-        with client.connect(config.local.socket) as agent:
-            if args.release:
-                agent.release(args.output, who())
-                done: dict[str, object] = {"output": args.output, "released": True}
-            else:
-                agent.override(args.output, args.value, args.seconds, who(), args.why)
-                done = {"output": args.output, "value": args.value, "seconds": args.seconds, "who": who()}
-    except client.Refused as error:
+        answer = door.ask(config.state_dir, SOCKET, {**request, "output": args.output, "who": who()})
+    except PermissionError:
+        return fail(f"{config.state_dir / SOCKET}: you may not ask this agent: sudo helps")
+    except OSError as error:
         return fail(error)
-    except client.NotThere as error:
-        fail(error)
-        return STOPPED
+    if answer is None:
+        return stopped(config)
+    if not answer["ok"]:
+        return fail(answer["said"])
     show([done], as_json=args.json)
     return 0
 
@@ -93,8 +97,7 @@ def contradiction(args: argparse.Namespace) -> str:
 def listing(config: Gateway, *, as_json: bool) -> int:
     report = status.ask(config.state_dir) if config.state_dir.is_dir() else None
     if report is None:
-        fail(f"{config.id} is not running")
-        return STOPPED
+        return stopped(config)
     control = report.get("control")
     held = control.get("hands", []) if isinstance(control, dict) else []
     if held or as_json:
@@ -102,6 +105,11 @@ def listing(config: Gateway, *, as_json: bool) -> int:
     else:
         print(NOTHING)
     return 0
+
+
+def stopped(config: Gateway) -> int:
+    fail(f"{config.id} is not running")
+    return STOPPED
 
 
 def who() -> str:

@@ -37,6 +37,8 @@ listen = "127.0.0.1:0"
 [local.mqtt]
 broker = "cabinet"
 least_s = 0.2
+[local.grpc]
+socket = "local.sock"
 """
 
 

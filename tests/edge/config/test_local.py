@@ -28,11 +28,11 @@ def read(folder: Path, text: str = "") -> Gateway:
     return load(file)
 
 
-def test_without_a_word_only_the_socket_is_there(tmp_path: Path) -> None:
+def test_without_a_word_nothing_is_offered(tmp_path: Path) -> None:
     local = read(tmp_path).local
     assert local.modbus.listen == local.mqtt.broker == ""
     assert local.mqtt.root == "citytwin/gw-1"
-    assert local.socket == tmp_path / "state" / "local.sock"
+    assert local.socket is None
 
 
 def test_each_can_be_chosen(tmp_path: Path) -> None:
@@ -45,7 +45,8 @@ def test_each_can_be_chosen(tmp_path: Path) -> None:
     assert (local.modbus.listen, local.modbus.heartbeat_s) == ("[::1]:1502", 2)
     assert (local.mqtt.broker, local.mqtt.root, local.mqtt.least_s) == ("cabinet", "twin/gw-1", 0.5)
     assert local.socket == Path("/run/citytwin/local.sock")
-    assert read(tmp_path, '[local.grpc]\nsocket = ""\n').local.socket is None
+    near = read(tmp_path, '[local.grpc]\nsocket = "local.sock"\n').local.socket
+    assert near == tmp_path / "state" / "local.sock"
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ OUTPUT = """
 [[output]]
 name = "{name}"
 point = "pump/{point}"
+readback = "pump/{shown}"
 safe = 0
 ttl_s = 5
 min = 0
@@ -33,8 +34,11 @@ def acting_file(folder: Path, *outputs: str) -> Path:
     """A gateway with these outputs, each on the next writable point of a drive."""
     from edge_agent.config import Library
 
-    points = [point.name for point in Library().get("danfoss-vlt-fc").points if "w" in point.access]
+    drive = Library().get("danfoss-vlt-fc").points
+    written = [point for point in drive if "w" in point.access]
+    shown = [next(one.name for one in drive if "r" in one.access and one.unit == point.unit) for point in written]
     file = folder / "gateway.toml"
-    declared = [OUTPUT.format(name=name, point=point) for name, point in zip(outputs, points, strict=False)]
+    pairs = zip(outputs, written, shown, strict=False)
+    declared = [OUTPUT.format(name=name, point=point.name, shown=by) for name, point, by in pairs]
     file.write_text(ACTING + "".join(declared))
     return file

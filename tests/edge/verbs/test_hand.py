@@ -1,9 +1,10 @@
-"""`edge-agent hand` as a person types it, against the real socket of a hand."""
+"""`edge-agent hand` as a person types it, against the real door of a hand."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from edge_agent.cli import main
 from edge_agent.config import load
 from edge_agent.control.hand import Hand
 from edge_agent.image import Image
-from edge_agent.local import status, stream, telling
+from edge_agent.local import door, hands, status, telling
 from protos.clock import NS, SystemClock
 from tests.edge.local.scene import Newest, snapshot
 from tests.edge.verbs.acting import acting_file
@@ -26,7 +27,6 @@ def file(tmp_path: Path) -> Path:
 async def hand(file: Path) -> AsyncIterator[Hand]:
     config = load(file)
     config.state_dir.mkdir()
-    assert config.local.socket is not None
     one, clock = Hand(config.cell.outputs), SystemClock()
     newest = Newest(snapshot(clock.monotonic_ns()))
 
@@ -34,8 +34,11 @@ async def hand(file: Path) -> AsyncIterator[Hand]:
         assert newest.snapshot is not None
         return {"healthy": True, "control": telling.report(newest.snapshot, clock.monotonic_ns())}
 
+    async def answer(request: Mapping[str, Any], body: bytes) -> Mapping[str, object]:
+        return hands.answer(one, request, clock.monotonic_ns())
+
     async with (
-        stream.serve(config.local.socket, newest, lambda: one, clock),
+        door.serve(config.state_dir, hands.SOCKET, answer, 0),
         status.serve(config.state_dir, report),
     ):
         yield one
@@ -105,5 +108,5 @@ def test_a_time_is_written_with_its_unit(file: Path, text: str, capsys: pytest.C
 
 def test_no_agent_is_exit_code_4(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["hand", "speed", "1", "--for", "1m", "-c", str(file)]) == 4
-    assert "is the agent running?" in capsys.readouterr().err
+    assert "gw-1 is not running" in capsys.readouterr().err
     assert main(["hand", "-c", str(file)]) == 4
