@@ -26,7 +26,7 @@ AUTHORITIES = {
     Authority.HAND: 3,
     Authority.FAILSAFE: 4,
 }
-OUTCOMES = {"none": 0, "applied": 1, "clamped": 2, "rejected": 3, "unknown": 4}
+OUTCOMES = {"none": 0, "applied": 1, "clamped": 2, "rejected": 3, "unknown": 4, "accepted": 5}
 SLOTS = {"none": 0, "current": 1, "probation": 2}
 
 

@@ -197,7 +197,7 @@ def scene(folder: Path, trouble: str, seconds: float, backlog_h: float, command:
         process = stack.enter_context(running([BIN / "aggregator", "serve", file], folder / "aggregator.log"))
         wait_for(state / "endpoints.json", process, folder / "aggregator.log")
         ends = json.loads((state / "endpoints.json").read_text())
-        head = f'[local.grpc]\nsocket = ""\n[aggregator]\naddress = "{ends["sync"]}"\nenrol_address = "{ends["enrolment"]}"\n[buffer]\ncommit_ms = 1000\n'  # noqa: E501
+        head = f'[aggregator]\naddress = "{ends["sync"]}"\nenrol_address = "{ends["enrolment"]}"\n[buffer]\ncommit_ms = 1000\n'  # noqa: E501
         gateways = []
         for period_ms in PERIODS_MS:
             found = stack.enter_context(devices("--ports", "10", "--echo-ms", "53", "--slow", "9:0.3", "--dead", "10"))
