@@ -61,7 +61,7 @@ async def run(command: Sequence[str], feed: bytes, limits: Limits) -> None:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        await child.wait()
+        await child.communicate()  # what it still said must be taken, or its end is never seen
     if code != YES:
         raise verdict(code, answer, limits)
 
