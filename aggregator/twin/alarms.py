@@ -247,9 +247,9 @@ class Alarms:
         return told
 
     def _unshelve(self, alarm: Alarm, why: str) -> list[Transition]:
-        alarm.shelved_until_ns = None
+        before, alarm.shelved_until_ns = alarm.state, None  # out of service hides a shelf too
         self._await(alarm)
-        return self._told(alarm, State.SHELVED, why, not alarm.acknowledged)
+        return self._told(alarm, before, why, not alarm.acknowledged)
 
     def _settle(self, alarm: Alarm, why: str, now_ns: int) -> list[Transition]:
         """Let the alarm follow its condition once the delay is over."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aggregator.twin.alarms import FLOOD_NS, NS, Alarms, BadAlarm, Name, Priority, Rule, State, Transition
@@ -52,6 +52,9 @@ def obey(alarms: Alarms, what: str, name: Name, value: float, now: int) -> list[
 
 @settings(max_examples=80, deadline=None)
 @given(orders, st.integers(0, 90), st.integers(0, 90))
+@example(
+    [("shelve", 0, 0.0, 0), ("serve", 0, 0.0, 0), ("observe", 0, 0.0, 1)], 0, 0
+)  # a shelf that ends out of service
 def test_promises(orders: list[tuple[str, int, float, int]], on_s: int, off_s: int) -> None:
     alarms = desk(on_s, off_s)
     now, told = 0, list[Transition]()
