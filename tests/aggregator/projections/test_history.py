@@ -57,7 +57,7 @@ async def test_it_follows_the_log_and_tells_what_is_settled(log: SqliteLog, hist
     projection = HistoryProjection(log, history, clock, settled=settled.append)
     task = asyncio.create_task(projection.run())
     await log.append([arrival(1), arrival(2)])
-    await until(lambda: len(projection.latest) == 1 and projection.latest.values[0] == 0.5)
+    await until(lambda: list(projection.latest.values[:1]) == [0.5])
     assert settled == []  # gathered, not yet put away
     await clock.advance(61 * NS)
     await until(lambda: settled == [2])
