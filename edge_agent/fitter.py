@@ -24,6 +24,7 @@ from protos.clock import Clock
 if TYPE_CHECKING:  # it loads LiteRT
     from edge_agent.twin.twins import Twins
 
+FORECAST = "edge_agent.twin.forecast:Forecast"
 log = logging.getLogger(__name__)
 
 
@@ -82,7 +83,7 @@ class Fitter:
             try:
                 fresh = await asyncio.to_thread(self._build, plant)
             except ModelRefused as error:
-                await self._refused(plant, str(error))
+                await self.refused(error)
                 continue
             if applied or fresh[1] is not None:
                 pair.exchange(*fresh)
@@ -104,16 +105,15 @@ class Fitter:
         made = [twins(models, plant.ports, plant.estimated) if models else None for models in (applied, beside)]
         return made[0], made[1]
 
-    async def _refused(self, plant: Plant, why: str) -> None:
-        """Find the one that cannot be loaded, and ask the rules what to run instead."""
-        specs = {spec.name: spec for spec in self.config.cell.twins}
+    async def refused(self, why: ModelRefused) -> None:
+        """A model cannot be loaded: find which, and ask the rules what to run instead. Raises `why` for none."""
         for name, fitting in list(self.fittings.items()):
             for bundle in (fitting.applied, fitting.beside):
                 if bundle is None:
                     continue
                 try:
-                    resolve(TWINS)([(specs[name], bundle)], plant.ports, plant.estimated)
+                    resolve(FORECAST)(bundle, 1)
                 except ModelRefused as error:
                     self.fittings[name] = await self.models.failed(name, bundle.digest, str(error))
                     return
-        raise ModelRefused(why)
+        raise why

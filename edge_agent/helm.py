@@ -29,6 +29,7 @@ from edge_agent.pair import Pair, Side
 from edge_agent.recorder import Recorder
 from edge_agent.setpoint import Authority
 from edge_agent.snapshot import Applied, Central, Hold, Mode, Roster, Snapshot, TwinNames, TwinState
+from edge_agent.twin.faults import ModelRefused
 from protos.clock import NS, Anchor, Clock
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class Helm:
             audit=lambda frames: later(self._tell, frames),
         )
         self.hand = Hand(cell.outputs)
-        built = plant.build(config, self.clock, around, self.fitter.bundles)
+        built = await self._build(around)
         self.roster = plant.roster(config, self.fitter.bundles)
         pair = Pair(self.clock, cell.period_ns, Side(built.twins))
         orders = self.desk.bind(cell.outputs) if self.desk is not None else ()
@@ -94,6 +95,15 @@ class Helm:
             self._writes = self.loop.guard.saved()
             self.loop = None
             write_writes(self._writes_file, self._writes)
+
+    async def _build(self, around: Field) -> plant.Plant:
+        """A model that cannot be loaded is left behind, not the outputs."""
+        while True:
+            try:
+                return plant.build(self.config, self.clock, around, self.fitter.bundles)
+            except ModelRefused as error:
+                log.error("a model cannot be loaded: %s", error)
+                await self.fitter.refused(error)
 
     def stop(self, *, safe: bool) -> None:
         if self.loop is not None:
