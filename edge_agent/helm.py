@@ -24,7 +24,7 @@ from edge_agent.field import Field
 from edge_agent.fitter import Fitter
 from edge_agent.image import NEVER, Frame
 from edge_agent.intake import Intake
-from edge_agent.loop import Loop, Turn
+from edge_agent.loop import Counts, Loop, Turn
 from edge_agent.pair import Pair, Side
 from edge_agent.recorder import Recorder
 from edge_agent.setpoint import Authority
@@ -55,6 +55,7 @@ class Helm:
     loop: Loop | None = None  # while it runs
     roster: Roster = field(default_factory=Roster)
     lost: int = 0  # decisions that the audit never got
+    counts: Counts = field(default_factory=Counts)  # over all loops: what is told as a total never goes back
     _told: list[Frame] = field(default_factory=list)
     _ticks: int = 0
 
@@ -83,7 +84,9 @@ class Helm:
         self.roster = plant.roster(config, self.fitter.bundles)
         pair = Pair(self.clock, cell.period_ns, Side(built.twins))
         orders = self.desk.bind(cell.outputs) if self.desk is not None else ()
-        self.loop = Loop(built, self.clock, recorder, self._utc_ns, pair, (self.hand, *orders), self._writes)
+        self.loop = Loop(
+            built, self.clock, recorder, self._utc_ns, pair, (self.hand, *orders), self._writes, self.counts
+        )
         try:
             gc.collect()
             gc.freeze()  # a full collection holds the interpreter for longer than a tick may be late
@@ -123,7 +126,7 @@ class Helm:
 
     def progressed(self) -> bool:
         """Whether the loop has completed a cycle since this was last asked."""
-        before, self._ticks = self._ticks, self.loop.counts.ticks if self.loop is not None else 0
+        before, self._ticks = self._ticks, self.counts.ticks
         return self._ticks > before
 
     async def keep(self) -> None:

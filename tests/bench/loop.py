@@ -65,6 +65,7 @@ class Gateway:
     process: "subprocess.Popen[bytes] | None" = None
     resident_mib: float = 0.0
     first: dict[str, float] = field(default_factory=dict)
+    begun: float = 0.0
 
     def environment(self, trouble: str) -> dict[str, str]:
         return self.clock.environment if TROUBLES[trouble] is clock_steps else self.disk.environment
@@ -79,7 +80,7 @@ class Gateway:
         deadline = time.monotonic() + READY_S
         while "control_ticks_total" not in (now := self.gauges()) and time.monotonic() < deadline:
             time.sleep(0.1)
-        self.first = now
+        self.first, self.begun = now, time.monotonic()
 
     def late(self) -> tuple[int, int]:
         """(late or never begun, due) since `begin`."""
@@ -87,7 +88,9 @@ class Gateway:
         assert self.process is not None
         self.resident_mib = resident_mib(self.process.pid)
         ticks, late, missed = (int(now[f"control_{k}_total"] - self.first[f"control_{k}_total"]) for k in ("ticks", "late", "missed"))  # fmt: skip  # noqa: E501
-        return late + missed, ticks + missed
+        expected = int((time.monotonic() - self.begun) * 1000 / self.period_ms)  # while a loop is built anew none ticks
+        never = max(0, expected - ticks - missed - 2)
+        return late + missed + never, ticks + missed + never
 
 
 @dataclass
