@@ -1,74 +1,16 @@
 """What a domain of the city brings: how its state moves, how it is seen, what may be done about it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-import numpy as np
-import scipy.sparse as sp
-
-from aggregator.twin import BadModel, Flags, Floats, Ints
+from aggregator.twin import Flags, Floats
 from aggregator.twin.belief import Belief
-
-Sparse = sp.csr_array
-
-
-class Model(Protocol):
-    """The part of a domain that is estimated: n states, C channels. Every function gives the same for the same."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def n(self) -> int: ...
-
-    @property
-    def dt_ns(self) -> int:
-        """Of one step."""
-        ...
-
-    @property
-    def graph(self) -> Sparse:
-        """(n, n) lengths of the edges between states, symmetric: how far an observation may reach."""
-        ...
-
-    @property
-    def channels(self) -> Sequence[str]:
-        """C names of points, `gateway/device/point`."""
-        ...
-
-    @property
-    def places(self) -> Ints:
-        """(C,) the state at which a channel stands in the graph."""
-        ...
-
-    def prior(self, k: int) -> Belief:
-        """What is believed before anything is measured."""
-        ...
-
-    def f(self, X: Floats, u: Floats, k: int) -> Floats:
-        """(n, N) from step k - 1 to step k; columns are members."""
-        ...
-
-    def Q(self, x: Floats, k: int) -> tuple[Floats, Floats]:
-        """Covariance of what f does not know from step k - 1 to k: diagonal (n,) and low-rank factor (n, q)."""
-        ...
-
-    def h(self, X: Floats, channel: Ints, k: int) -> Floats:
-        """(m, N) what the channels (m,) would read."""
-        ...
-
-    def H(self, x: Floats, channel: Ints, k: int) -> Sparse | None:
-        """∂h/∂x (m, n) where h is linear or nearly; None lets the ensemble find it."""
-        ...
-
-    def exogenous(self, k: int) -> Floats:
-        """u: inputs known or forecast for the step that ends at k."""
-        ...
-
-    def edge_view(self, gateway: str) -> Ints:
-        """The states that a gateway's own twin holds."""
-        ...
+from aggregator.twin.exchange import Inputs
+from aggregator.twin.model import Model, Sparse
+from aggregator.twin.part import Flow, Key, Kind, Part
+from aggregator.twin.risk import Risk
+from aggregator.twin.series import Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,75 +25,90 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """u (T, inputs), what it costs, the bound that shows how good it is, and why it is as it is."""
+    """u (T, inputs), one column for each of the domain's `controls`; what it costs, and why it is as it is.
+
+    `bound`: no plan can cost less. `without`: what doing nothing new costs by the same measure; the gain is the rest.
+    """
 
     u: Floats
     cost: float
     bound: float
     status: Literal["optimal", "feasible", "fallback"]
     why: str
+    without: float = float("nan")
+
+    @property
+    def gain(self) -> float:
+        return self.without - self.cost
+
+
+class Stated(NamedTuple):
+    """What one state is a number of."""
+
+    asset: str
+    quantity: str
+    unit: str
+
+
+class Control(NamedTuple):
+    """What one column of a plan sets. `point` gateway/device/point; empty where people carry it out."""
+
+    asset: str
+    quantity: str
+    unit: str
+    point: str = ""
 
 
 class Domain(Model, Protocol):
-    """A model with something to decide."""
+    """A model with something to decide and something to tell."""
+
+    inputs: Inputs  # what `exogenous` reads; the wiring and scenarios put into it
+
+    @property
+    def states(self) -> Sequence[Stated]:
+        """n names."""
+        ...
+
+    @property
+    def controls(self) -> Sequence[Control]: ...
+
+    def steer(self, u: Floats, row: Floats, k: int) -> Floats:
+        """The exogenous inputs u of step k when `row` (inputs,) of a plan is carried out in it."""
+        ...
+
+    def gives(self, x: Floats, k: int) -> Mapping[str, Floats]:
+        """What others may take, by the names in GIVES: one number per asset of the flow's kind, in the part's order."""
+        ...
+
+    def indicators(self, X: Floats, u: Floats, k: int) -> Mapping[str, Floats]:
+        """(N,) each: what people judge a step by, lower is better, per step; columns of X are members."""
+        ...
 
     def limits(self, x: Floats, k: int) -> Limits: ...
 
     def plan(self, belief: Belief, horizon: int, deadline_s: float) -> Plan: ...
 
+    def risks(self, series: Series) -> list[Risk]:
+        """What a forecast makes probable, the largest expectation first."""
+        ...
 
-def check(model: Model, k: int = 0) -> None:
-    """Ask `model` for everything once. Raises BadModel with all that does not fit."""
-    if faults := list(_faults(model, k)):
-        raise BadModel("\n".join(f"domain {model.name}: {fault}" for fault in faults))
-
-
-def _faults(model: Model, k: int) -> Iterator[str]:
-    n, count = model.n, len(model.channels)
-    if n < 1 or model.dt_ns < 1:
-        yield f"{n} states, steps of {model.dt_ns} ns; both must be at least 1"
-        return
-    prior = model.prior(k)
-    shapes = {
-        "prior x": (prior.x, (n,)),
-        "prior diag": (prior.diag, (n,)),
-        "prior A": (prior.A, (n, prior.rank)),
-        "places": (model.places, (count,)),
-    }
-    wrong = [f"{what} is {a.shape}, must be {shape}" for what, (a, shape) in shapes.items() if a.shape != shape]
-    if count and not wrong and not 0 <= model.places.min() <= model.places.max() < n:
-        wrong.append(f"places must be states 0 … {n - 1}")
-    yield from wrong
-    if model.graph.shape != (n, n):
-        yield f"graph is {model.graph.shape}, must be {(n, n)}"
-    elif model.graph.nnz and (not np.isfinite(model.graph.data).all() or model.graph.data.min() < 0):
-        yield "graph has lengths that are negative or not finite"
-    if len(set(model.channels)) != count:
-        yield "a channel is named twice"
-    if not wrong:
-        yield from _what_moves(model, prior, k)
+    def contingencies(self, belief: Belief, series: Series) -> list[Risk]:
+        """What the loss of any one asset would do (N-1), with the chance of that loss within the horizon."""
+        ...
 
 
-def _what_moves(model: Model, prior: Belief, k: int) -> Iterator[str]:
-    n, channel = model.n, np.arange(len(model.channels))
-    diag, factor = model.Q(prior.x, k)
-    two = np.column_stack([prior.x, prior.x + prior.sd])
-    H = model.H(prior.x, channel, k)
-    found: dict[str, tuple[Floats, tuple[int, ...]]] = {
-        "prior variance": (prior.variance, (n,)),
-        "f": (model.f(two, model.exogenous(k), k), (n, 2)),
-        "Q diagonal": (diag, (n,)),
-        "Q factor": (factor, (n, factor.shape[-1])),
-        "h": (model.h(two, channel, k), (len(channel), 2)),
-    }
-    if H is not None and H.shape != (len(channel), n):
-        yield f"H is {H.shape}, must be {(len(channel), n)}"
-    elif H is not None:
-        found["H"] = H.data, H.data.shape
-    for what, (array, shape) in found.items():
-        if array.shape != shape:
-            yield f"{what} is {array.shape}, must be {shape}"
-        elif not np.isfinite(array).all():
-            yield f"{what} has numbers that are not finite"
-    if (prior.diag < 0).any() or (diag < 0).any():
-        yield "a variance of the prior or of Q is negative"
+class Module(Protocol):
+    """A domain's package, as the city reads it."""
+
+    KINDS: Mapping[str, Kind]
+    SETTINGS: Mapping[str, Key]
+    TAKES: Mapping[str, Flow]
+    GIVES: Mapping[str, Flow]
+
+    def build(self, part: Part) -> Domain:
+        """Raises BadModel with all faults, one per line, each naming the asset."""
+        ...
+
+    def example(self) -> Domain:
+        """A small one for the battery."""
+        ...

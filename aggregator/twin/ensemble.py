@@ -8,10 +8,10 @@ import scipy.sparse as sp
 
 from aggregator.twin import BadModel, Floats, Ints
 from aggregator.twin.belief import Belief
-from aggregator.twin.domain import Model, Sparse
 from aggregator.twin.gaussian import GATE
 from aggregator.twin.kernel import assimilate, can_compile
 from aggregator.twin.localisation import Near, reach
+from aggregator.twin.model import Model, Sparse
 from aggregator.twin.observation import Innovation, Observation, seen, soften
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from aggregator.twin import BadModel, BeyondLag, Floats, Ints
 from aggregator.twin.belief import Belief
 from aggregator.twin.calibration import Calibration, Trial, Tuning
-from aggregator.twin.domain import Model
 from aggregator.twin.measurement import Meas
+from aggregator.twin.model import Model
 from aggregator.twin.observation import Innovation, Observation, observe, predict
 
 

@@ -15,7 +15,7 @@ from scipy.linalg import cholesky, eigh, qr, solve_triangular
 
 from aggregator.twin import BadModel, Floats
 from aggregator.twin.belief import Belief
-from aggregator.twin.domain import Model
+from aggregator.twin.model import Model
 from aggregator.twin.observation import Innovation, Observation, seen, soften
 
 PROBES = 8  # of the diagonal of F D Fᵀ; one is exact where F is diagonal

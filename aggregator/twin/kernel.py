@@ -10,8 +10,8 @@ from functools import cache
 import numpy as np
 
 from aggregator.twin import Floats, Ints
-from aggregator.twin.domain import Sparse
 from aggregator.twin.localisation import Near
+from aggregator.twin.model import Sparse
 
 
 def assimilate(

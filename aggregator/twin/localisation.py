@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregator.twin import BadModel, Floats, Ints
-from aggregator.twin.domain import Sparse
+from aggregator.twin.model import Sparse
 
 WEIGHT_MIN = 0.01  # a state that would take a hundredth of an update costs as much as one that takes all of it
 CELLS = 1 << 22  # distances held while searching: 32 MiB

@@ -6,8 +6,8 @@ import numpy as np
 
 from aggregator.twin import Floats, Ints
 from aggregator.twin.belief import Belief
-from aggregator.twin.domain import Model, Sparse
 from aggregator.twin.measurement import Meas
+from aggregator.twin.model import Model, Sparse
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -7,8 +7,8 @@ from scipy.special import ndtr
 
 from aggregator.twin import BadModel, Floats, Ints
 from aggregator.twin.belief import Belief
-from aggregator.twin.domain import Model
 from aggregator.twin.fuser import Scheme
+from aggregator.twin.model import Model
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -12,10 +12,10 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, pinvh
 
 from aggregator.twin import BadModel, Floats
 from aggregator.twin.belief import Belief
-from aggregator.twin.domain import Model
 from aggregator.twin.ensemble import Ensemble
 from aggregator.twin.fuser import Checkpoint, Fuser
 from aggregator.twin.gaussian import Gaussian, moved, square
+from aggregator.twin.model import Model
 
 
 def smooth(fuser: Fuser, start: int | None = None) -> list[Belief]:

@@ -16,9 +16,9 @@ import numpy as np
 from aggregator.twin import BadModel
 from aggregator.twin.belief import Belief
 from aggregator.twin.calibration import Calibration
-from aggregator.twin.domain import Model
 from aggregator.twin.fuser import Checkpoint, Counts, Fuser
 from aggregator.twin.measurement import KINDS, Meas
+from aggregator.twin.model import Model
 
 VERSION = 1
 BELIEF = ("x", "diag", "A")

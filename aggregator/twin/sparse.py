@@ -14,8 +14,8 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from aggregator.twin import BadModel, Floats
 from aggregator.twin.belief import Belief
-from aggregator.twin.domain import Model, Sparse
 from aggregator.twin.gaussian import GATE
+from aggregator.twin.model import Model, Sparse
 from aggregator.twin.observation import Innovation, Observation, predict, soften
 
 TOLERANCE = 1e-6  # of the residual, relative: far below any R

@@ -1,7 +1,7 @@
 """What may be done: pumps. The limits, and the cheapest plan that keeps them with a margin for what is not known."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,7 +9,8 @@ from scipy.optimize import linprog
 
 from aggregator.twin import Floats
 from aggregator.twin.belief import Belief
-from aggregator.twin.domain import Limits, Plan, Sparse
+from aggregator.twin.domain import Limits, Plan
+from aggregator.twin.model import Sparse
 
 MARGIN_SD = 2.0  # kept from a limit: 98 % sure at each step
 PENALTY = 1e3  # for a m over a limit that may be broken, against 1 for a m that is pumped
@@ -52,9 +53,10 @@ def plan(F: Sparse, inflow: Floats, noise_m: float, limits: Limits, belief: Beli
         return Plan(np.zeros((T, n)), 0.0, 0.0, "fallback", f"pumps stay off: {found.message}")
     over = found.x[T * n :].sum()
     why = "every pond stays below its rim" if over < 1e-9 else f"not enough pumps: {over:.2f} m·steps over the rims"
-    done = found.status == 0
-    bound = float(found.fun) if done else 0.0
-    return Plan(found.x[: T * n].reshape(T, n), float(found.fun), bound, "optimal" if done else "feasible", why)
+    status: Literal["optimal", "feasible"] = "optimal" if found.status == 0 else "feasible"
+    bound = float(found.fun) if status == "optimal" else 0.0
+    without = PENALTY * float(np.maximum(-b[soft], 0.0).sum())
+    return Plan(found.x[: T * n].reshape(T, n), float(found.fun), bound, status, why, without)
 
 
 def foreseen(F: Sparse, inflow: Floats, noise_m: float, belief: Belief) -> tuple[Floats, Floats]:

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from aggregator.twin import Floats
-from aggregator.twin.domain import Sparse
+from aggregator.twin.model import Sparse
 
 
 class Drains(Protocol):

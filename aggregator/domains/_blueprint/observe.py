@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from aggregator.twin import Floats, Ints
-from aggregator.twin.domain import Sparse
+from aggregator.twin.model import Sparse
 
 
 def h(X: Floats, place: Ints) -> Floats:

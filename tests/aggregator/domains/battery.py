@@ -1,6 +1,6 @@
 """What every domain must do, tried on its own `example()`. Each check says by an AssertionError what is missing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -10,12 +10,15 @@ import numpy as np
 
 from aggregator.twin import Floats
 from aggregator.twin.calibration import Tuning
-from aggregator.twin.domain import check
 from aggregator.twin.ensemble import Ensemble
 from aggregator.twin.fuser import Fuser, Scheme, Settings
 from aggregator.twin.gaussian import Gaussian
 from aggregator.twin.measurement import Meas
+from aggregator.twin.model import check
+from aggregator.twin.part import Key
 from aggregator.twin.series import forecast
+from protos.units import UNITS, spelled
+from protos.vocabulary import QUANTITIES
 
 FILES = {"__init__.py", "dynamics.py", "observe.py", "risk.py", "decide.py"}
 STEPS, SKIP = 120, 30
@@ -138,6 +141,8 @@ def plans_within_limits(module: ModuleType) -> None:
     assert plan.status in {"optimal", "feasible", "fallback"}
     assert plan.why.strip()
     assert len(plan.u) == 6
+    assert len(one.controls) == plan.u.shape[1]
+    assert plan.status == "fallback" or plan.gain >= -1e-6 * max(1.0, abs(plan.cost))
     assert plan.bound <= plan.cost + 1e-6 * max(1.0, abs(plan.cost))
     control = limits.L @ plan.u.T
     only_input = np.asarray(abs(limits.G).sum(axis=1)).ravel() == 0
@@ -145,12 +150,39 @@ def plans_within_limits(module: ModuleType) -> None:
     assert (control[strict] <= limits.c[strict, None] + 1e-7).all()
 
 
+def says_what_its_numbers_are(module: ModuleType) -> None:
+    """Every state, control and flow has a name, a unit that exists, and as many numbers as it has assets."""
+    one = module.example()
+    x, u = one.prior(0).x, one.exogenous(1)
+    assert len(one.states) == one.n == len(set(one.states))
+    assert len(set(one.controls)) == len(one.controls)
+    for what in (*one.states, *one.controls, *module.GIVES.values(), *module.TAKES.values(), *keys_of(module)):
+        assert spelled(what.unit) in UNITS, what
+    assert set(one.inputs.names) == set(module.TAKES)
+    given = one.gives(x, 1)
+    assert set(given) == set(module.GIVES)
+    assert all(np.isfinite(values).all() and values.ndim == 1 for values in given.values())
+    assert one.steer(u, np.zeros(len(one.controls)), 1).shape == u.shape
+    judged = one.indicators(one.prior(0).sample(5, seed=2), u, 1)
+    assert judged
+    assert all(np.isfinite(values).all() and values.shape == (5,) for values in judged.values())
+
+
+def keys_of(module: ModuleType) -> Iterator[Key]:
+    for kind in module.KINDS.values():
+        yield from kind.keys.values()
+        assert set(kind.ends) <= set(module.KINDS)
+        assert kind.doc.strip()
+        assert set(kind.measured) | set(kind.commanded) <= set(QUANTITIES)
+    yield from module.SETTINGS.values()
+
+
 def ranks_its_risks(module: ModuleType) -> None:
     one = module.example()
     series = forecast(one, Gaussian(), one.prior(0), 6)
-    found = one.risks(series)
-    assert [one.expected for one in found] == sorted((one.expected for one in found), reverse=True)
-    assert all(one.action.strip() and one.asset.strip() for one in found)
+    for found in (one.risks(series), one.contingencies(one.prior(0), series)):
+        assert [one.expected for one in found] == sorted((one.expected for one in found), reverse=True)
+        assert all(one.action.strip() and one.asset.strip() for one in found)
 
 
 CHECKS: list[Callable[[ModuleType], None]] = [
@@ -160,5 +192,6 @@ CHECKS: list[Callable[[ModuleType], None]] = [
     tells_the_slope_of_h,
     learns,
     plans_within_limits,
+    says_what_its_numbers_are,
     ranks_its_risks,
 ]

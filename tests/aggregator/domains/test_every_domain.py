@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from aggregator import domains
 from aggregator.domains import DOMAINS, module_of
 from aggregator.twin import BadModel, Floats
+from aggregator.twin.part import Asset, Part, Wire
 from tests.aggregator.domains.battery import CHECKS, learns, says_the_same_again, tells_the_slope_of_h
 
 BLUEPRINT = "aggregator.domains._blueprint"
@@ -51,7 +53,7 @@ def broken(**methods: object) -> ModuleType:
     module = ModuleType("broken")
     original = module_of("blueprint")
     kind = type("Broken", (original.Domain,), methods)
-    module.example = lambda: kind(original.example().ponds, original.example().rain_m)  # type: ignore[attr-defined]
+    module.example = lambda: kind(original.example().ponds, original.example().inputs)  # type: ignore[attr-defined]
     return module
 
 
@@ -77,27 +79,36 @@ def test_broken_domains_are_found_out() -> None:
 
 def test_bad_ponds_are_told_all_at_once() -> None:
     module = module_of("blueprint")
-    good = module.example()
-    bad = [module.Pond("a", 1.5, -1.0, 0.1, into=7), module.Pond("b", 0.1, 1.0, 0.1)]
+    values = {"drains_per_step": 0.1, "rim_m": 2.0, "pump_m": 0.2}
+    ponds = [Asset(name, "pond", values) for name in "abc"]
+    drains = [
+        Asset(f"{a}{b}", "drain", {"length_m": 1.0}, (a, b))
+        for a, b in (("a", "b"), ("b", "a"), ("c", "a"), ("c", "b"))
+    ]
+    gauges = [Wire(f"gw/gauge/{i}", "a", "water_level", 0.01) for i in range(2)]
     with pytest.raises(BadModel) as told:
-        module.Domain(bad, good.rain_m)
+        module.build(Part("blueprint", [*ponds, *drains], gauges, {"step_s": 60.0, "noise_m": 0.02}))
     assert len(str(told.value).splitlines()) == 4
+
+
+def raining(depth_m: float) -> Any:
+    rainy = module_of("blueprint").example()
+    rainy.inputs.put("rain", 0, np.full(6, depth_m))
+    return rainy
 
 
 def test_the_plan_of_the_blueprint_keeps_ponds_below_their_rims() -> None:
     """Nearly full ponds in rain: without pumps they overflow, with the plan they do not; pumps at rest when dry."""
-    module = module_of("blueprint")
-    example = module.example()
-    rainy = module.Domain(example.ponds, np.full((1, 6), 0.05))
+    rainy = raining(0.05)
     full = rainy.prior(0)
     full = type(full)(0, np.full(6, 1.6), np.full(6, 1e-4), full.A)
     plan = rainy.plan(full, 8, 5.0)
     assert plan.status == "optimal"
     x, free = full.x, full.x
     for k in range(8):
-        x = rainy.f(x[:, None], rainy.exogenous(k) - plan.u[k], k)[:, 0]
+        x = rainy.f(x[:, None], rainy.steer(rainy.exogenous(k), plan.u[k], k), k)[:, 0]
         free = rainy.f(free[:, None], rainy.exogenous(k), k)[:, 0]
         assert (x <= 2.0).all()
     assert (free > 2.0).any()
-    dry = module.Domain(example.ponds, np.zeros((1, 6)))
+    dry = raining(0.0)
     assert np.allclose(dry.plan(type(full)(0, np.full(6, 0.1), np.full(6, 1e-4), full.A), 8, 5.0).u, 0.0)

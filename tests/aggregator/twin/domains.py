@@ -10,8 +10,9 @@ import scipy.sparse as sp
 from aggregator.twin import Floats, Ints
 from aggregator.twin.belief import Belief
 from aggregator.twin.calibration import Tuning
-from aggregator.twin.domain import Limits, Plan, Sparse
+from aggregator.twin.domain import Limits, Plan
 from aggregator.twin.measurement import Meas
+from aggregator.twin.model import Sparse
 
 NS = 1_000_000_000
 

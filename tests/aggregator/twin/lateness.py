@@ -7,9 +7,9 @@ import numpy as np
 
 from aggregator.twin import Floats
 from aggregator.twin.calibration import Tuning
-from aggregator.twin.domain import Model
 from aggregator.twin.fuser import Fuser, Scheme, Settings
 from aggregator.twin.measurement import Meas
+from aggregator.twin.model import Model
 
 GATEWAYS = 8
 

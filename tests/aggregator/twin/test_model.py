@@ -7,7 +7,7 @@ import pytest
 
 from aggregator.twin import BadModel, Floats
 from aggregator.twin.belief import Belief
-from aggregator.twin.domain import check
+from aggregator.twin.model import check
 from tests.aggregator.twin.domains import Diffusion, Lorenz96, ring
 
 MODEL = Diffusion(10, np.arange(0, 10, 2), graph=ring(10))
