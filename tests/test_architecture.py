@@ -65,7 +65,12 @@ HOME = {  # third-party package → the only files or folders that may import it
     "pymodbus": {"edge_agent/verbs/simulate", "edge_agent/local"},
     "rich": {"edge_agent/screen.py", "aggregator/screen.py"},
     "serial": {"edge_agent/sources/modbus"},
+    "highspy": {"aggregator/domains", "aggregator/decisions"},
+    "matplotlib": {"aggregator/verbs"},
     "numba": {"aggregator/twin/kernel.py"},
+    "power_grid_model": {"aggregator/domains/energy"},
+    "pyvrp": {"aggregator/domains/services"},
+    "wntr": {"aggregator/domains/services"},
     "scipy": {"aggregator/twin", "aggregator/domains", "aggregator/decisions", "aggregator/learning"},
     "zstandard": {"protos/batch", "aggregator/stores"},
 }
