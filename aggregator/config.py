@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aggregator.limits import Limits
+from protos.lines import Lines
 
 DEFAULT = Path("/etc/citytwin/aggregator.toml")
 KEYS: dict[str, dict[str, type]] = {
@@ -100,7 +101,7 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: {error.strerror}; `aggregator init DIR` makes one") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: no TOML: {error}") from error
-    if faults := list(_faults(path, text, content)):
+    if faults := list(_faults(path, Lines(text), content)):
         raise ConfigError("\n".join(faults))
     part = {name: content.get(name, {}) for name in KEYS}
     plain = Config(path, Path(part["aggregator"]["state_dir"]))
@@ -122,14 +123,14 @@ def template(state_dir: Path, host: str, names: Sequence[str]) -> str:
     return TEMPLATE.format(state=state_dir, host=host, names=", ".join(f'"{one}"' for one in names))
 
 
-def _faults(path: Path, text: str, content: Mapping[str, Any]) -> Iterator[str]:
+def _faults(path: Path, lines: Lines, content: Mapping[str, Any]) -> Iterator[str]:
     for section, keys in content.items():
         if section not in KEYS or not isinstance(keys, dict):
-            yield f"{_at(path, text, section)}: [{section}]: no such section; there are {', '.join(KEYS)}"
+            yield f"{path}:{lines[(section,)]}: [{section}]: no such section; there are {', '.join(KEYS)}"
             continue
         for key, value in keys.items():
             if fault := _fault(section, key, value):
-                yield f"{_at(path, text, section, key)}: {section}.{key} = {value!r}: {fault}"
+                yield f"{path}:{lines[section, key]}: {section}.{key} = {value!r}: {fault}"
     if "state_dir" not in content.get("aggregator", {}):
         yield f"{path}:1: aggregator.state_dir is missing: name the directory that `aggregator init` made"
 
@@ -152,17 +153,3 @@ def _fault(section: str, key: str, value: object) -> str:
 def _is_address(value: str) -> bool:
     host, _, port = value.rpartition(":")
     return bool(host) and port.isascii() and port.isdigit() and int(port) < 65536
-
-
-def _at(path: Path, text: str, section: str, key: str = "") -> str:
-    """file:line of a section's head, or of a key in it."""
-    inside = False
-    for number, line in enumerate(text.splitlines(), 1):
-        word = line.split("#")[0].strip()
-        if word.startswith("["):
-            inside = word.strip("[] ") == section
-            if inside and not key:
-                return f"{path}:{number}"
-        elif inside and key and word.split("=")[0].strip().strip("\"'") == key:
-            return f"{path}:{number}"
-    return f"{path}:1"

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_agent.config.faults import Fault, Faults
 from edge_agent.config.keys import Place
-from edge_agent.config.lines import Lines
+from protos.lines import Lines
 
 FILE_BYTES_MAX = 4 << 20  # a thousand devices take 200 kB; anything far larger is no configuration
 AT = re.compile(r"\(at line (\d+), column (\d+)\)")

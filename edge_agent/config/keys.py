@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.config.faults import Fault, Faults, is_secret, shown
-from edge_agent.config.lines import KeyPath, Lines
+from protos.lines import KeyPath, Lines
 
 TYPES: dict[str, tuple[type, ...]] = {
     "text": (str,),

@@ -10,7 +10,7 @@ import pytest
 from edge_agent.config import ConfigError, Fault, load
 from edge_agent.config.faults import Faults
 from edge_agent.config.library import SHIPPED, read_profile
-from edge_agent.config.lines import Lines
+from protos.lines import Lines
 
 SITES = SHIPPED.parent / "sites"
 PIECES = [b"[", b"]", b"{", b"}", b'"', b"'", b'"""', b"=", b".", b",", b"#", b"\n", b"\\", b"[[x]]\n", b" ", b"\xff"]

@@ -12,8 +12,8 @@ import pytest
 from edge_agent.config import schema
 from edge_agent.config.gateway import OPTIONS, SITE
 from edge_agent.config.keys import Key, Place, Section, read
-from edge_agent.config.lines import Lines
 from edge_agent.config.profiles import PROFILE
+from protos.lines import Lines
 
 FOLDER = Path(__file__).parents[3] / "firmware_configs"
 WRONG = {  # kind → a value of another kind

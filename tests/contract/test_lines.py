@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.config.lines import Lines
+from protos.lines import Lines
 
 TEXT = '''# a comment with [brackets] and "quotes"
 top = 1
