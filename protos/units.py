@@ -80,6 +80,7 @@ UNITS: dict[str, Unit] = _table(
     volume="m3 1; l 0.001; dm3 0.001; hl 0.1; ml 0.000001; gal 0.003785411784; ft3 0.028316846592",
     flow="m3/h 1; l/min 0.06; l/s 3.6; l/h 0.001; m3/s 3600; m3/d 1/24; gpm 0.2271247070400",
     mass="kg 1; gram 0.001; t 1000",
+    mass_flow="g/h 1; kg/h 1000; g/s 3600; kg/s 3600000; t/d 1000000/24",
     area="m2 1; km2 1000000; ha 10000",
     irradiance="W/m2 1; kW/m2 1000",
     illuminance="lux 1; klux 1000",

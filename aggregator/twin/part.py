@@ -53,6 +53,17 @@ class Asset:
     lon: float | None = None  # degrees, WGS 84
     lat: float | None = None
     name: str = ""
+    path: tuple[tuple[float, float], ...] = ()  # of an edge, for the map: (longitude, latitude)
+
+    @property
+    def place(self) -> tuple[float, float] | None:
+        """Longitude, latitude: where it stands, or the middle of its path."""
+        if self.lon is not None and self.lat is not None:
+            return self.lon, self.lat
+        if not self.path:
+            return None
+        a, b = self.path[(len(self.path) - 1) // 2], self.path[len(self.path) // 2]
+        return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
 
     def number(self, key: str) -> float:
         return float(self.values[key])
