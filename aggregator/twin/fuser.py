@@ -8,7 +8,7 @@ the nightly smoother.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -65,6 +65,7 @@ class Receipt:
     repeated: int  # known already
     late: int  # of the new ones, those of steps that had been passed
     ahead: int  # beyond what clocks may err
+    changed: int | None  # the earliest step that was passed and is to be done again
     replayed: int  # steps done again
     too_old: Meas  # for history and the nightly smoother
 
@@ -79,6 +80,16 @@ class Counts:
     ahead: int = 0
     too_old: int = 0
     replayed: int = 0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Mark:
+    """A fuser as it was."""
+
+    ring: deque[Checkpoint]
+    log: dict[int, Meas]
+    innovations: dict[int, Innovation]
+    counts: Counts
 
 
 class Fuser:
@@ -143,12 +154,23 @@ class Fuser:
 
     def ingest(self, meas: Meas) -> Receipt:
         """Take in a batch. The same again changes nothing. Raises BadMeas or BadModel, and then nothing has changed."""
+        before = self.mark()
+        receipt = self.accept(meas)
+        try:
+            replayed = self.redo(receipt.changed) if receipt.changed is not None else 0
+        except Exception:
+            self.back_to(before)
+            raise
+        return replace(receipt, replayed=replayed)
+
+    def accept(self, meas: Meas) -> Receipt:
+        """Take in a batch, and leave it to the caller to `redo` from `changed`. Raises BadMeas."""
         meas.check(len(self.model.channels))
         now, first = self.k, self.oldest
         k = meas.steps(self.model.dt_ns)
         old, ahead = k < first, k > now + self.settings.ahead
         new = late = 0
-        changed: dict[int, Meas] = {}
+        changed: int | None = None
         for step, part in meas.take(~(old | ahead)).by_step(self.model.dt_ns):
             known = self._log.get(step, None) or Meas.none()
             merged = Meas.joined([known, part]).ordered()
@@ -156,20 +178,35 @@ class Fuser:
             if merged.same_as(known):
                 continue
             new += len(merged) - len(known)
-            changed[step] = known
             if step <= now:
                 late += len(merged) - len(known)
-        replayed = self._replay(changed)
-        receipt = Receipt(
-            new,
-            len(meas) - new - int(old.sum()) - int(ahead.sum()),
-            late,
-            int(ahead.sum()),
-            replayed,
-            meas.take(old),
-        )
+                changed = step if changed is None else changed
+        repeated = len(meas) - new - int(old.sum()) - int(ahead.sum())
+        receipt = Receipt(new, repeated, late, int(ahead.sum()), changed, 0, meas.take(old))
         self._count(receipt)
         return receipt
+
+    def rewind(self, k: int) -> None:
+        """Back to before step k, or to the oldest that is held: readings stay, `advance` does the steps again."""
+        while len(self._ring) > 1 and self._ring[-1].k >= k:
+            self._ring.pop()
+
+    def redo(self, k: int) -> int:
+        """Do every step from k to now again, as after a changed input; how many were done."""
+        until = self.k
+        self.rewind(k)
+        begun = self.k
+        self.advance(until)
+        self.counts.replayed += until - begun
+        return until - begun
+
+    def mark(self) -> "Mark":
+        """What `back_to` needs to undo whatever comes in between."""
+        return Mark(self._ring.copy(), self._log.copy(), self._innovations.copy(), replace(self.counts))
+
+    def back_to(self, mark: "Mark") -> None:
+        self._ring, self._log, self._innovations = mark.ring.copy(), mark.log.copy(), mark.innovations.copy()
+        self.counts = replace(mark.counts)
 
     def belief(self, k: int | None = None) -> Belief:
         """As filtered at step k with all that is known now; `smoother.py` says what later steps add to it."""
@@ -231,21 +268,6 @@ class Fuser:
             "replayed_steps": float(c.replayed),
         }
 
-    def _replay(self, changed: dict[int, Meas]) -> int:
-        """Do the steps from the first changed one on again; how many were done. `changed` is what was known before."""
-        before, until = (self._ring.copy(), self._innovations.copy()), self.k
-        while self._ring[-1].k >= min(changed, default=until + 1):
-            self._ring.pop()
-        begun = self.k
-        try:
-            while self.k < until:
-                self._push(self._step(self._ring[-1], self._log.get(self.k + 1)))
-        except Exception:
-            self._ring, self._innovations = before
-            self._log |= changed
-            raise
-        return until - begun
-
     def _forget(self) -> None:
         """Keep one checkpoint before the oldest step that readings may come for."""
         while len(self._ring) > 1 and self._ring[1].k < self.oldest:
@@ -301,7 +323,6 @@ class Fuser:
         c.late += receipt.late
         c.ahead += receipt.ahead
         c.too_old += len(receipt.too_old)
-        c.replayed += receipt.replayed
 
     def _beyond(self, k: int) -> BeyondLag:
         held = f"{self.held} … {self.k}"
