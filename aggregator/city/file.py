@@ -172,7 +172,7 @@ def _points(sheet: Sheet, parts: dict[str, Part], modules: Mapping[str, ModuleTy
     """Put every wire into its part."""
     owners = {asset.id: (domain, asset) for domain, part in parts.items() for asset in part.assets}
     wires: dict[str, list[Wire]] = {domain: [] for domain in parts}
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[str, str]] = set()
     for at, table in _tables(sheet, "point"):
         sheet.strangers(at, table, POINT)
         point, name = _point(sheet, at, table), sheet.text(at, table, "asset", None)
@@ -182,9 +182,9 @@ def _points(sheet: Sheet, parts: dict[str, Part], modules: Mapping[str, ModuleTy
             continue
         domain, asset = owners[name]
         wire = _wire(sheet, at, table, point, asset, modules[domain].KINDS[asset.kind])
-        if (key := (wire.point, wire.asset, wire.quantity)) in seen:
-            sheet.fault(at, None, f"{wire.point} is there twice for {wire.quantity} of {name}; leave one out")
-        seen.add(key)
+        if (wire.point, wire.does) in seen:
+            sheet.fault((*at, "point"), wire.point, f"{wire.does} another asset already; leave one out")
+        seen.add((wire.point, wire.does))
         wires[domain].append(wire)
     for domain, found in wires.items():
         parts[domain] = replace(parts[domain], wires=found)

@@ -1,7 +1,8 @@
 """What a domain takes from outside, step by step: from other domains, from a forecast of the weather, from a scenario.
 
-A value counts from its step on until a newer one. A replay reads again what was put, so the same readings and the same
-inputs give the same state; who puts other values for a step that has been passed has the fuser redo it from there.
+A value counts from its step on until a newer one of the same source; what several sources give to one asset adds up.
+A replay reads again what was put, so the same readings and the same inputs give the same state; who puts other values
+for a step that has been passed has the fuser redo it from there.
 """
 
 from bisect import bisect_right, insort
@@ -13,21 +14,51 @@ import numpy as np
 from aggregator.twin import BadModel, Floats
 from aggregator.twin.part import Flow
 
-STEPS_MAX = 100_000  # held of one flow: two months of minutes
+STEPS_MAX = 100_000  # held of one source: two months of minutes
+
+
+@dataclass(slots=True)
+class Given:
+    """What one source has put, and from when on."""
+
+    steps: list[int] = field(default_factory=list)  # ascending
+    values: dict[int, Floats] = field(default_factory=dict)
+
+    def at(self, k: int) -> Floats | None:
+        place = bisect_right(self.steps, k)
+        return self.values[self.steps[place - 1]] if place else None
+
+    def put(self, k: int, values: Floats) -> bool:
+        """Kept even where it changes nothing now: an earlier one that comes later must not reach beyond it."""
+        known = self.at(k)
+        if k not in self.values:
+            insort(self.steps, k)
+        self.values[k] = values.copy()
+        return known is None or not np.array_equal(known, values, equal_nan=True)
+
+    def forget(self, before: int) -> None:
+        """Drop what no step from `before` on needs."""
+        old = max(0, bisect_right(self.steps, before) - 1)
+        for k in self.steps[:old]:
+            del self.values[k]
+        del self.steps[:old]
 
 
 @dataclass(slots=True)
 class Taken:
-    """One flow: its assets, in order, and what was put when."""
+    """One flow: its assets, in order, and who gives it."""
 
     assets: Sequence[str]
     default: Floats  # (a,)
-    steps: list[int] = field(default_factory=list)
-    values: dict[int, Floats] = field(default_factory=dict)
+    sources: dict[str, Given] = field(default_factory=dict)
 
     def at(self, k: int) -> Floats:
-        place = bisect_right(self.steps, k)
-        return self.values[self.steps[place - 1]] if place else self.default
+        given = [v for name in sorted(self.sources) if (v := self.sources[name].at(k)) is not None]
+        if not given:
+            return self.default
+        stacked = np.array(given)
+        silent = np.isnan(stacked)
+        return np.where(silent.all(axis=0), self.default, np.where(silent, 0.0, stacked).sum(axis=0))
 
 
 class Inputs:
@@ -47,38 +78,55 @@ class Inputs:
         return self._taken[name].assets
 
     def at(self, name: str, k: int) -> Floats:
-        """(a,) of flow `name` for step k."""
+        """(a,) of flow `name` for step k; not to be changed."""
         return self._taken[name].at(k)
 
-    def put(self, name: str, k: int, values: Floats) -> bool:
-        """`values` (a,) count from step k on; whether that is news. Raises BadModel for what does not fit."""
+    def put(self, name: str, k: int, values: Floats, source: str = "") -> bool:
+        """`values` (a,) count from step k on; whether that is news. NaN says nothing about an asset.
+
+        Raises BadModel for what does not fit.
+        """
         one = self._taken.get(name)
-        if one is None or values.shape != (len(one.assets),) or not np.isfinite(values).all():
+        if one is None or values.shape != (len(one.assets),) or np.isinf(values).any():
             known = ", ".join(f"{name} ({len(taken.assets)})" for name, taken in self._taken.items()) or "nothing"
             raise BadModel(f"input {name}: {values.shape} numbers, finite ones; this domain takes {known}")
-        if k not in one.values:
-            if np.array_equal(one.at(k), values):
-                return False
-            insort(one.steps, k)
-        elif np.array_equal(one.values[k], values):
-            return False
-        one.values[k] = values.copy()
-        if len(one.steps) > STEPS_MAX:
-            self.forget(one.steps[1])
-        return True
+        given = one.sources.setdefault(source, Given())
+        news = given.put(k, values)
+        if len(given.steps) > STEPS_MAX:
+            given.forget(given.steps[1])
+        return news
 
     def forget(self, before: int) -> None:
         """Drop what no step from `before` on needs."""
         for one in self._taken.values():
-            keep = max(0, bisect_right(one.steps, before) - 1)
-            for k in one.steps[:keep]:
-                del one.values[k]
-            del one.steps[:keep]
+            for given in one.sources.values():
+                given.forget(before)
 
     def copied(self) -> "Inputs":
         """For a scenario: what it puts, nobody else sees."""
         other = Inputs({}, {})
         other._taken = {
-            name: Taken(one.assets, one.default, list(one.steps), dict(one.values)) for name, one in self._taken.items()
+            name: Taken(
+                one.assets,
+                one.default,
+                {source: Given(list(given.steps), dict(given.values)) for source, given in one.sources.items()},
+            )
+            for name, one in self._taken.items()
         }
         return other
+
+    def arrays(self) -> dict[str, Floats]:
+        """All that was put, to keep: flow/source → (steps, 1 + a), the step first."""
+        return {
+            f"{name}/{source}": np.array([[k, *given.values[k]] for k in given.steps])
+            for name, one in self._taken.items()
+            for source, given in one.sources.items()
+            if given.steps
+        }
+
+    def load(self, arrays: Mapping[str, Floats]) -> None:
+        """What `arrays` gave. Raises BadModel for what does not fit."""
+        for key, rows in arrays.items():
+            name, _, source = key.partition("/")
+            for row in rows:
+                self.put(name, int(row[0]), row[1:], source)

@@ -1,6 +1,6 @@
 """Readings as the twin takes them: columns in one total order, and how batches become them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -206,3 +206,19 @@ def _read(batch: Batch, gateway: int, block: Block, channels: Channels, stamp: S
         code=codes,
         arrived_ns=stamp.arrived_ns,
     )
+
+
+def readings(
+    batch: Batch, points: Container[tuple[str, str, str]], stamp: Stamp
+) -> Iterator[tuple[tuple[str, str, str], int, float]]:
+    """Every reading of some points that can be used: the point, its UTC time and value. For inputs, which are few."""
+    for block in batch.blocks:
+        for column, name in enumerate(block.points):
+            key = (batch.key.gateway, block.device, name)
+            if key not in points:
+                continue
+            values, times = block.values[:, column], block.source_ns + np.int64(stamp.clock_offset_ns)
+            good = (block.codes[:, column] < code(Quality.BAD)) & np.isfinite(values)
+            good &= (times > stamp.arrived_ns - AGE_NS) & (times < stamp.arrived_ns + AHEAD_NS)
+            for t_ns, value in zip(times[good].tolist(), values[good].tolist(), strict=True):
+                yield key, t_ns, value
