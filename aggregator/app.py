@@ -8,7 +8,8 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from aggregator import systemd
 from aggregator.config import Config
@@ -34,6 +35,9 @@ from aggregator.stores.log import SqliteLog
 from aggregator.stores.orders import Orders
 from protos.clock import Clock, SystemClock
 
+if TYPE_CHECKING:
+    from aggregator.stores.city import CityStore
+
 LOG = logging.getLogger("aggregator")
 WATCH_NS = 2 * NS  # how soon a verb's change (a revocation, an approval) is seen here
 CHORES_NS = 3600 * NS  # certificates and old log rows
@@ -48,7 +52,7 @@ class App:
     """One aggregator. `run` returns after SIGTERM, SIGINT or `stop()`."""
 
     def __init__(self, config: Config, clock: Clock | None = None) -> None:
-        """Opens everything. Raises StoreError, ConfigError, TlsError or OSError, each naming file and remedy."""
+        """Raises StoreError, ConfigError, CityError, TlsError or OSError, each naming file and remedy."""
         self.config, self.clock = config, clock or SystemClock()
         self._lock = lock(config)
         self.catalogue = Catalogue(config.catalogue)
@@ -76,8 +80,19 @@ class App:
                 repair=lambda: rebuild_lost(self.history, self.log),
             )
         ]
+        self.city: CityStore | None = None
+        if config.city is not None:
+            self._join_city(config.city)
         self.ports: dict[str, int] = {}
         self._stopping = asyncio.Event()
+
+    def _join_city(self, file: Path) -> None:
+        from aggregator.city.file import load  # what fuses is not kept in the memory of a server that does not
+        from aggregator.projections.city import CityProjection
+        from aggregator.stores.city import CityStore
+
+        self.city = CityStore(self.config.twin, keep_steps=self.config.keep_steps)
+        self.projections.append(CityProjection(self.log, self.city, load(file), self.clock))
 
     def stop(self) -> None:
         self._stopping.set()
@@ -204,6 +219,8 @@ class App:
         self.fleet.save()
         await self.log.close()
         self.history.close()
+        if self.city is not None:
+            self.city.close()
         self.catalogue.close()
         self.config.endpoints.unlink(missing_ok=True)
         self._lock.close()

@@ -19,6 +19,7 @@ KEYS: dict[str, dict[str, type]] = {
     "sync": {"listen": str, "address": str},
     "enrolment": {"listen": str, "address": str},
     "history": {"retention_days": int},
+    "city": {"file": str, "keep_steps": int},
     "limits": {one.name: float if one.type is float else int for one in fields(Limits)},
 }
 TEMPLATE = """\
@@ -37,6 +38,10 @@ listen = "{host}:7444"
 
 [history]
 # retention_days = 0           # 0 keeps everything
+
+[city]
+# file = "city.toml"           # the city's twin: assets, points, couplings; `aggregator city keys` tells what is in it
+# keep_steps = 8640            # of the pictures of each domain: a day of steps of 10 s
 
 [limits]
 # gateways = 2000
@@ -60,6 +65,8 @@ class Config:
     enrolment_address: str = ""
     retention_days: int = 0  # 0: for ever
     limits: Limits = field(default_factory=Limits)
+    city: Path | None = None  # the city file
+    keep_steps: int = 8_640  # of the pictures of each domain
 
     @property
     def catalogue(self) -> Path:
@@ -72,6 +79,11 @@ class Config:
     @property
     def history(self) -> Path:
         return self.state_dir / "history"
+
+    @property
+    def twin(self) -> Path:
+        """What is kept of the live city."""
+        return self.state_dir / "city.sqlite"
 
     @property
     def ca(self) -> Path:
@@ -115,6 +127,8 @@ def load(path: Path) -> Config:
         part["enrolment"].get("address", ""),
         part["history"].get("retention_days", 0),
         Limits(**part["limits"]),
+        (path.parent / part["city"]["file"]).resolve() if "file" in part["city"] else None,
+        part["city"].get("keep_steps", plain.keep_steps),
     )
 
 

@@ -51,6 +51,7 @@ ALSO = {  # file or folder → further parts it may import
     "edge_agent/cli.py": {"edge_agent.verbs"},
     "edge_agent/rollout/proof.py": {"edge_agent.twin"},  # the child that loads a model before anyone else does
     "aggregator/cli.py": {"aggregator.verbs"},
+    "aggregator/projections/city.py": {"aggregator.city"},
     "aggregator/city/file.py": {"aggregator.domains"},  # a city is made of domains, each by its own checks
 }
 

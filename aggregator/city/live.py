@@ -7,7 +7,7 @@ set of readings alone, not on the order in which they came.
 
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -17,6 +17,7 @@ from aggregator.city.coupling import Coupling, order
 from aggregator.city.file import City, Feed
 from aggregator.twin import BadModel
 from aggregator.twin.anomalies import Detectors, Finding
+from aggregator.twin.belief import Belief
 from aggregator.twin.domain import Domain
 from aggregator.twin.ensemble import Ensemble
 from aggregator.twin.fuser import Fuser, Settings
@@ -45,6 +46,7 @@ class Lane:
     gives: Sequence[Coupling] = ()
     looked: int = 0  # the last step that the detectors have seen
     changed: int | None = None  # the first step that is to be done again
+    fresh: int = 0  # the first step that `news` has not told as it is now
     findings: list[Finding] = field(default_factory=list)  # since they were asked for
 
     @property
@@ -59,6 +61,18 @@ class Lane:
         """Step k is to be done again, if it was done."""
         if k <= self.fuser.k:
             self.changed = k if self.changed is None else min(k, self.changed)
+
+    def go_back(self) -> None:
+        """To before what has changed."""
+        if self.changed is not None:
+            self.fuser.rewind(self.changed)
+            self.fresh, self.changed = min(self.fresh, self.changed), None
+
+    def news(self) -> Iterator[Belief]:
+        """What is believed of every step that was done, or done again, since this was last asked."""
+        first, self.fresh = max(self.fresh, self.fuser.held), self.fuser.k + 1
+        for k in range(first, self.fuser.k + 1):
+            yield self.fuser.belief(k)
 
     def begin_anew(self) -> None:
         """With the prior, one step on; readings from before are for history."""
@@ -122,7 +136,7 @@ class Live:
         reached = max(until_ns, max(one.fuser.k * one.domain.dt_ns for one in self.lanes.values()))
         done = 0
         for one in self.lanes.values():
-            self._go_back(one)
+            one.go_back()
         while (due := self._next(reached)) is not None:
             done += 1
             try:
@@ -142,11 +156,6 @@ class Live:
         due = min(lanes, key=lambda one: one.next_ns)
         return due if due.next_ns <= until_ns else None
 
-    def _go_back(self, one: Lane) -> None:
-        if one.changed is not None:
-            one.fuser.rewind(one.changed)
-            one.changed = None
-
     def _give(self, giver: Lane) -> None:
         """What its last step says, to all who take from it."""
         if not giver.gives:
@@ -160,7 +169,7 @@ class Live:
             values, source = one(given[one.gives.flow]), f"{giver.name}.{one.gives.flow}"
             if taker.domain.inputs.put(one.takes.flow, step, values, source):
                 taker.change(step)
-                self._go_back(taker)
+                taker.go_back()
 
     def _fed(self, feed: Feed, t_ns: int, y: float) -> bool:
         """Put a reading where it is an input; whether that is news."""
@@ -217,7 +226,7 @@ def lane(city: City, name: str, domain: Domain, now_ns: int) -> Lane:
     fuser = Fuser(domain, scheme, k, Settings(lag, every, ahead))
     horizon = max(1, int(float(twin["horizon_s"]) * NS) // domain.dt_ns)
     gives = [one for one in city.couplings if one.gives.domain == name]
-    return Lane(domain, fuser, wired(city, name, domain), horizon, Detectors(len(domain.channels)), gives, k)
+    return Lane(domain, fuser, wired(city, name, domain), horizon, Detectors(len(domain.channels)), gives, k, fresh=k)
 
 
 def scheme_of(domain: Domain, twin: Mapping[str, float | str]) -> Ensemble | Gaussian:
@@ -271,4 +280,4 @@ def unpacked(data: bytes, one: Lane) -> None:
         raise BadModel(f"domain {one.name}: this is no snapshot ({error!r}); begin without it") from error
     one.domain.inputs.load(inputs)
     unpack(fuser, one.fuser)
-    one.looked = one.fuser.k
+    one.looked, one.fresh = one.fuser.k, one.fuser.k + 1

@@ -5,7 +5,7 @@
 numpy and scipy in, numpy out: no IO, no threads, and the same numbers again from the same seed. A domain (domain.py)
 says what f, h, Q are; the rest is the same for all of them:
 
-    Meas → Fuser ─ restore, forecast, analyse, per step k ─→ Belief → Series, Timeline, edge priors
+    Meas → Fuser ─ restore, forecast, analyse, per step k ─→ Belief → Series, edge priors
              │  a scheme: Gaussian (exact or low rank) · Ensemble (localised) · MeanOnly (a million states)
              └→ Innovation → Calibration (is the uncertainty true?) · Anomalies → Alarms
 

@@ -155,6 +155,15 @@ class Alarms:
             raise BadAlarm(f"alarm {'/'.join(name)}: there is no rule for it")
         return self._alarms[name]
 
+    def ensure(self, rule: Rule) -> None:
+        """Watch by `rule` too, if there is none of its name yet."""
+        self._alarms.setdefault(rule.name, Alarm(rule))
+
+    def resume(self, alarm: Alarm) -> None:
+        """Go on with an alarm from before a restart."""
+        self._alarms[alarm.rule.name] = alarm
+        self._await(alarm)
+
     @property
     def all(self) -> Mapping[Name, Alarm]:
         return MappingProxyType(self._alarms)

@@ -5,6 +5,7 @@ import asyncio
 import logging
 from pathlib import Path
 
+from aggregator.city import CityError
 from aggregator.config import DEFAULT, ConfigError, load
 from aggregator.memory import forget_start_up_code, keep_empty_buffers_out
 from aggregator.stores import StoreError
@@ -23,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     keep_empty_buffers_out()
     try:
         asyncio.run(serve(args.config))
-    except (ConfigError, StoreError, TlsError, OSError) as error:
+    except (ConfigError, CityError, StoreError, TlsError, OSError) as error:
         from aggregator.screen import fail  # what draws for people is not kept in a server's memory
 
         return fail(error)
