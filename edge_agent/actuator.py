@@ -1,4 +1,7 @@
-"""The way of one output to its device: one write in flight, the newest value next, every answer told to the guard."""
+"""The way of one output to its device: one write in flight, the newest value next, every answer told to the guard.
+
+The last word belongs to `leave`: whatever was wanted before and is not under way yet is never written after it.
+"""
 
 import asyncio
 import math
@@ -6,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from edge_agent.sources import Outcome, Written
-from protos.clock import Clock
+from protos.clock import NS, Clock
 
 TAKEN = (Outcome.APPLIED, Outcome.CLAMPED, Outcome.ACCEPTED)  # the device has done something about it
+AGAIN_NS = NS // 10  # between two tries of the last word
 
 
 @dataclass(eq=False)
@@ -32,6 +36,15 @@ class Actuator:
             await self._wake.wait()
             self._wake.clear()
             await self.put(self._wanted)
+
+    async def leave(self, value: float) -> None:
+        """Write `value` as the last one, again and again until the device takes it."""
+        self._wanted = value  # what `run` writes if it has been woken already
+        self._wake.clear()
+        await self.put(value)
+        while self.last.outcome not in TAKEN:
+            await self.clock.sleep_until(self.clock.monotonic_ns() + AGAIN_NS)
+            await self.put(value)
 
     async def put(self, value: float) -> None:
         """Write now, and tell."""

@@ -9,15 +9,15 @@ Not a SIL-rated safety function (IEC 61508).
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-from edge_agent import precedence
+from edge_agent import precedence, thread
 from edge_agent.actuator import TAKEN, Actuator
 from edge_agent.control.arbiter import Arbiter, in_order
 from edge_agent.control.guard import Guard
@@ -36,6 +36,8 @@ CREDIT_MAX, CREDIT_LEAST = 3, 2  # a prompt answer earns one, its lack costs one
 HANDED_MAX = 4096  # frames of other sources between two ticks; more means that the loop does not run
 BAD = code(Quality.BAD)  # codes from here on are BAD
 SAFE_S = 2.0  # what writing the safe values at the end may take
+END_S = SAFE_S + 3.0  # by then the thread has ended, or it hangs and nobody waits for it any longer
+ELSEWHERE_S = 30.0  # what a write through a source of the main loop may take: a later one is not wanted any more
 
 
 @dataclass(slots=True)
@@ -108,16 +110,23 @@ class Loop:
     # ---- called by the agent's main loop
 
     async def run(self) -> None:
-        """Run the thread until `stop`. Raises what it raised; cancelled, it leaves the outputs safe."""
+        """Run the thread until `stop`. Raises what it raised; cancelled, it leaves the outputs safe.
+
+        A thread that hangs is left behind after a while where the outputs are to be safe, for then the agent ends.
+        Where they are to be left alone, a reload, it is waited for: no other loop may begin beside it.
+        """
         self._main = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, "control") as thread:
-            ended = self._main.run_in_executor(thread, asyncio.run, self._work())
-            try:
-                await asyncio.shield(ended)
-            except asyncio.CancelledError:
-                self.stop(safe=True)
-                await ended
-                raise
+        ended = thread.start(self._work(), "control")
+        try:
+            await asyncio.shield(ended)
+        except asyncio.CancelledError:
+            self.stop(safe=True)
+            await asyncio.wait([ended], timeout=END_S if self._leave_safe else None)
+            if not ended.done():
+                log.error("the control loop hangs: its outputs are left as they are")
+            elif error := ended.exception():
+                log.error("the control loop failed at its end", exc_info=error)
+            raise
 
     def stop(self, *, safe: bool) -> None:
         """End the loop; `safe`: the outputs that it has set go to their safe values first. The first call counts."""
@@ -150,26 +159,31 @@ class Loop:
         field = self.plant.field
         for source, layouts in zip(field.sources, field.layouts, strict=True):
             works.append(source.run(layouts, self._emit))
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(work) for work in works]
-            await self._stop.wait()
-            running[0].cancel()
-            await asyncio.wait(running[:1])
-            if self._leave_safe:
-                await self._to_safe()
-            for task in running:
-                task.cancel()
+        await self._until_the_end(works)
         self.recorder.flush()
+
+    async def _until_the_end(self, works: Sequence[Coroutine[object, object, None]]) -> None:
+        """Until `stop`, or until a part ends, which none may: then nobody decides any more, and the outputs go to
+        safety before that is raised."""
+        parts = [asyncio.create_task(work) for work in works]
+        told = asyncio.create_task(self._stop.wait())
+        await asyncio.wait([*parts, told], return_when=asyncio.FIRST_COMPLETED)
+        ticking = parts[0]
+        ticking.cancel()
+        await asyncio.wait([ticking])
+        if self._leave_safe or not told.done():
+            await self._to_safe()
+        for task in (*parts, told):
+            task.cancel()
+        ends = await asyncio.gather(*parts, return_exceptions=True)
+        if errors := [end for end in ends if end is not None and not isinstance(end, asyncio.CancelledError)]:
+            raise BaseExceptionGroup("a part of the control loop failed", errors)
 
     def _actuator(self, number: int, target: Target) -> Actuator:
         write = partial(target.source.actuate, target.device, target.point)
         return Actuator(
-            write if target.prompt else partial(self._elsewhere, write), partial(self._told, number), self.clock
+            write if target.prompt else partial(elsewhere, self._main, write), partial(self._told, number), self.clock
         )
-
-    async def _elsewhere(self, write: Callable[[float], Coroutine[object, object, Written]], value: float) -> Written:
-        """Write through a source of the main loop."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(write(value), self._main))
 
     def _told(self, output: int, written: Written, now_ns: int) -> None:
         if written.outcome in TAKEN:
@@ -179,12 +193,11 @@ class Loop:
             self.guard.failed(output, written.why, now_ns)
 
     async def _to_safe(self) -> None:
-        """Leave every output that somebody has set at its safe value."""
-        set_ones = [k for k, one in enumerate(self.guard.standing()) if one.by]
+        """Leave every output that this agent has ever set at its safe value."""
         outputs = self.plant.cell.outputs
         try:
             async with asyncio.timeout(SAFE_S):
-                await asyncio.gather(*(self._actuators[k].put(outputs[k].safe) for k in set_ones))
+                await asyncio.gather(*(self._actuators[k].leave(outputs[k].safe) for k in self.guard.ours()))
         except TimeoutError:
             log.error("not every output could be set to its safe value within %g s", SAFE_S)
 
@@ -251,6 +264,8 @@ class Loop:
         view = field.image.freeze(now, self.utc(now))
         self._look(now)
         tick = cycle(view, self.twins, self._controllers, self.arbiter, guard)
+        if self._stopping:  # it may have hung for long: nobody asks for this any more
+            return
         writes = guard.due(now)
         self.recorder.keep(frames, tick, bool(writes), now)  # before anything is sent
         for write in writes:
@@ -301,3 +316,19 @@ class Loop:
             **self.recorder.gauges(),
             **{f"source_{name}": value for name, value in sources.items()},
         }
+
+
+async def elsewhere(
+    main: asyncio.AbstractEventLoop, write: Callable[[float], Coroutine[object, object, Written]], value: float
+) -> Written:
+    """Write through a source of the main loop. One that hangs must not write an old value when it goes on."""
+
+    async def begin() -> Written:
+        await asyncio.sleep(0)  # that nobody waits any more is heard before anything is written
+        return await write(value)
+
+    try:
+        async with asyncio.timeout(ELSEWHERE_S):
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(begin(), main))
+    except TimeoutError:
+        return Written(Outcome.UNKNOWN, math.nan, f"nothing was written within {ELSEWHERE_S:g} s")

@@ -75,6 +75,10 @@ class Guard:
             for one, post in zip(self.outputs, self._posts, strict=True)
         ]
 
+    def ours(self) -> list[int]:
+        """The outputs that this agent has set, now or in an earlier life: it answers for how they are left."""
+        return [number for number, post in enumerate(self._posts) if post.by or post.ours]
+
     def obeyed(self) -> list[bool]:
         """Of each output, whether the device shows what is set now."""
         return [post.acting.obeyed for post in self._posts]
