@@ -14,6 +14,8 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is aggregator
     "order": "set an output of a gateway, for a time",
     "orders": "what became of orders",
     "all-stop": "revoke every order at once",
+    "city": "the twin: city file, state at any time, forecasts, calibration",
+    "alarms": "what is wrong: list, acknowledge, shelve",
     "points": "every point with its newest sample",
     "query": "readings of points: range, reduced to pixels, as of a time",
     "export": "write readings to Parquet, CSV or JSON lines",

@@ -16,6 +16,7 @@ from aggregator.stores.history import PointName, Window
 from aggregator.stores.log import SqliteLog
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CLOCK = re.compile(r"\d\d:\d\d(:\d\d)?")  # of today, UTC
 SPAN = re.compile(r"(\d+(?:\.\d+)?)(s|min|h|d)")
 UNIT_S = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 ALWAYS = (-(1 << 63), (1 << 63) - 1)  # everything, impossible times too
@@ -88,11 +89,13 @@ def moment(option: str, text: str, now_ns: int) -> int:
         return ALWAYS[0]
     if span := SPAN.fullmatch(text.removeprefix("-")):
         return now_ns - int(float(span[1]) * UNIT_S[span[2]] * 1e9)
+    if CLOCK.fullmatch(text):
+        text = f"{iso(now_ns)[:10]}T{text}"
     try:
         when = datetime.fromisoformat(text)
     except ValueError as error:
         raise StoreError(
-            f"{option} {text}: no time; write 2026-01-31T12:00, now, or 90min, 2h, 7d before now"
+            f"{option} {text}: no time; write 2026-01-31T12:00, 12:00, now, or 90min, 2h, 7d before now"
         ) from error
     aware = when if when.tzinfo else when.replace(tzinfo=UTC)
     return (aware - EPOCH) // timedelta(microseconds=1) * 1000
