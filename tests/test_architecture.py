@@ -52,6 +52,7 @@ ALSO = {  # file or folder → further parts it may import
     "edge_agent/cli.py": {"edge_agent.verbs"},
     "edge_agent/rollout/proof.py": {"edge_agent.twin"},  # the child that loads a model before anyone else does
     "aggregator/cli.py": {"aggregator.verbs"},
+    "aggregator/decisions/": {"aggregator.city"},  # what may be done about the city
     "aggregator/projections/city.py": {"aggregator.city"},
     "aggregator/city/file.py": {"aggregator.domains"},  # a city is made of domains, each by its own checks
 }
@@ -145,7 +146,8 @@ def polls(node: ast.AST) -> bool:
 def import_faults(name: str, modules: set[str]) -> Iterator[str]:
     part = name.split("/")[0]
     own = ".".join(name.split("/")[:2]).removesuffix(".py")
-    allowed = COMMON[part] | ALSO.get(name, set()) | {own, "protos"}
+    allowed = COMMON[part] | {own, "protos"}
+    allowed |= {module for place, modules in ALSO.items() if within(name, (place,)) for module in modules}
     for module in sorted(modules):
         top = module.split(".")[0]
         if top in PARTS and top not in MAY_IMPORT[part]:
