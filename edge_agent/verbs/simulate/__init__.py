@@ -28,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=1, help="another seed, other values and faults")
     add("--speed", type=float, default=1.0, help="simulated seconds per second")
     add("--start", metavar="TIME", help="simulated UTC time to begin at, ISO 8601; now if not given")
+    add("--follow", type=Path, metavar="FILE", help="values that another program decides: JSON, read again when it changes")  # fmt: skip  # noqa: E501
     add("--faults", default="", metavar="KIND=SHARE,…", help="timeout, exception, garbage, late, duplicate: share of the requests")  # fmt: skip  # noqa: E501
     add("--dead", default="", metavar="UNIT,…", help="units that never answer")
     add("--actuator-log", type=Path, metavar="FILE", help="append each write as a JSON line")

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from edge_agent.profile import PointSpec, Profile, Register
 from edge_agent.verbs.simulate.chain import chained
+from edge_agent.verbs.simulate.followed import Follow, nobody
 from edge_agent.verbs.simulate.signals import Signal
 
 TABLE = {1: 1, 5: 1, 15: 1, 2: 2, 3: 3, 6: 3, 16: 3, 22: 3, 23: 3, 4: 4}  # function code → the table it works on
@@ -61,6 +62,7 @@ class Memory:
     seed: str
     now: Callable[[], float]  # simulated seconds since 1970
     mode: str = "signals"
+    follow: Follow = nobody
     cells: dict[tuple[int, int], int] = field(default_factory=dict)  # (table, address) → value
     written: set[tuple[int, int]] = field(default_factory=set)  # these keep what was written
     exponents: dict[str, int] = field(default_factory=dict)  # of the points that scale others
@@ -135,7 +137,8 @@ class Memory:
             return encode(register, self.exponents[point.name])
         if point.access == "w":
             return encode(register, 0)
-        value = (signal(now) - point.offset) / point.scale
+        decided = self.follow(point.name)
+        value = ((signal(now) if decided is None else decided) - point.offset) / point.scale
         if register.scale_from:
             value /= 10.0 ** self.exponents[register.scale_from]
         if register.mask:

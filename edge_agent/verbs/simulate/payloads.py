@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from edge_agent.profile import PointSpec, Profile
+from edge_agent.verbs.simulate.followed import Follow, nobody
 from edge_agent.verbs.simulate.signals import Signal, fraction
 
 STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 SPOKEN = ("json", "tasmota", "shelly", "zigbee2mqtt", "chirpstack")
 
 
-def messages(profile: Profile, root: str, seed: str, time_s: float) -> Iterator[tuple[str, bytes]]:
+def messages(
+    profile: Profile, root: str, seed: str, time_s: float, follow: Follow = nobody
+) -> Iterator[tuple[str, bytes]]:
     """(topic, payload) of each message that the device would send at this time. Raises ValueError."""
     if profile.mqtt is None or profile.mqtt.payload not in SPOKEN:
         kind = profile.mqtt.payload if profile.mqtt else "Modbus"
@@ -27,7 +30,9 @@ def messages(profile: Profile, root: str, seed: str, time_s: float) -> Iterator[
         body: dict[str, Any] = {}
         for point in points:
             assert point.place is not None
-            put(body, point.place.path, plain((Signal(point, seed)(time_s) - point.offset) / point.scale, point))
+            decided = follow(point.name)
+            value = Signal(point, seed)(time_s) if decided is None else decided
+            put(body, point.place.path, plain((value - point.offset) / point.scale, point))
         body = wrapped(body, profile, root, time_s)
         yield topic_of(profile, root, topic), json.dumps(body).encode()
 

@@ -19,6 +19,7 @@ from edge_agent.config import Library
 from edge_agent.profile import Profile
 from edge_agent.verbs.simulate.actuators import ActuatorLog
 from edge_agent.verbs.simulate.endpoint import FAULTS, Line, listen
+from edge_agent.verbs.simulate.followed import Follow, Followed, nobody
 from edge_agent.verbs.simulate.memory import Memory
 from edge_agent.verbs.simulate.payloads import messages
 
@@ -33,6 +34,11 @@ class Played:
     unit: int
     topic: str
     seed: str
+
+    @property
+    def word(self) -> str:
+        """As it is asked for, and named in a file that it follows."""
+        return f"{self.profile.id}={self.topic}" if self.topic else f"{self.profile.id}@{self.unit}"
 
 
 def wanted(words: Sequence[str], library: Library, seed: int) -> Iterator[Played]:
@@ -103,7 +109,10 @@ async def serve_modbus(
     log = stack.enter_context(args.actuator_log.open("a")) if args.actuator_log else None
     servers = []
     for group in [[device] for device in devices] if args.each else [list(devices)] if devices else []:
-        units = {device.unit: Memory(device.profile, device.seed, now, args.mode) for device in group}
+        units = {
+            device.unit: Memory(device.profile, device.seed, now, args.mode, following(device, args))
+            for device in group
+        }
         if len(units) < len(group):
             raise ValueError("two devices have the same unit on one line; give others, or --each")
         line = Line(units, shares(args.faults), dead, args.seed)
@@ -114,6 +123,10 @@ async def serve_modbus(
         for device in group:
             say({"profile": device.profile.id, "unit": device.unit, "connection": connection})
     return servers
+
+
+def following(device: Played, args: argparse.Namespace) -> Follow:
+    return Followed(args.follow).of(device.word) if args.follow else nobody
 
 
 def tls_context(args: argparse.Namespace) -> ssl.SSLContext:
@@ -157,10 +170,10 @@ async def talk(device: Played, client: paho.Client, args: argparse.Namespace, no
     say(
         {"profile": device.profile.id, "topic": device.topic, "connection": f"mqtt://{host}:{port}", "period_s": period}
     )
-    loop = asyncio.get_running_loop()
+    loop, follow = asyncio.get_running_loop(), following(device, args)
     due = loop.time()
     for number in range(1 << 62):
-        for topic, payload in messages(device.profile, device.topic, device.seed, now()):
+        for topic, payload in messages(device.profile, device.topic, device.seed, now(), follow):
             client.publish(topic, payload, qos=1)
         await asyncio.sleep(max(0.0, due + (number + 1) * period - loop.time()))
 

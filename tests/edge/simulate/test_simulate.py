@@ -205,3 +205,30 @@ async def test_mqtt_devices_speak_through_a_broker(tmp_path: Path, mosquitto: in
     assert 20 <= heard["application/1/device/a1/event/up"]["object"]["LAeq"] <= 140
     assert "Power" in heard["tele/lamp-7/SENSOR"]["ENERGY"]
     assert heard["shelly-1/events/rpc"]["method"] == "NotifyStatus"
+
+
+async def test_a_device_follows_what_another_program_decides(tmp_path: Path) -> None:
+    """Named values are served as they are, the others go on; a broken file changes nothing, a new one is taken."""
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps({"eastron-sdm630@1": {"v_l1": 207.5}}))
+
+    async def volts() -> tuple[float, float]:
+        found = await modbus.read_input_registers(0, count=4, device_id=1)
+        one, two = (modbus.convert_from_registers(found.registers[i : i + 2], modbus.DATATYPE.FLOAT32) for i in (0, 2))
+        return one, two
+
+    async with (
+        played("eastron-sdm630@1", "--follow", file, lines=1) as devices,
+        client(devices[0]["connection"]) as modbus,
+    ):
+        one, two = await volts()
+        assert one == 207.5
+        assert 220 < two < 240
+        file.write_text("{")
+        await asyncio.sleep(0.15)
+        assert (await volts())[0] == 207.5
+        fresh = tmp_path / "fresh"
+        fresh.write_text(json.dumps({"eastron-sdm630@1": {"v_l1": 199.0}}))
+        fresh.replace(file)
+        await asyncio.sleep(0.15)
+        assert (await volts())[0] == 199.0
