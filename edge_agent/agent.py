@@ -1,14 +1,14 @@
 """The whole gateway, wired in the order of flow: sources → cleaning → image → buffer → sync. One TaskGroup.
 
-It is also the supervisor: a task that fails is written down, counted and started again after a growing pause, and
-delays nobody else. The service manager's watchdog is fed only while every watched task makes progress.
+A task that fails is started again (`supervisor.py`) and delays nobody else. The service manager's watchdog is fed only
+while every watched task makes progress.
 """
 
 import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +22,7 @@ from edge_agent.control.desk import Newest, OrderDesk
 from edge_agent.field import Field, build
 from edge_agent.fitter import Fitter
 from edge_agent.health import Health
-from edge_agent.helm import Helm
+from edge_agent.helm import MODELS, Helm
 from edge_agent.image import Frame
 from edge_agent.intake import Intake, Pace
 from edge_agent.local import door, metrics, status, telling
@@ -30,6 +30,7 @@ from edge_agent.rollout import requests
 from edge_agent.rollout.faults import RolloutFault
 from edge_agent.snapshot import Central
 from edge_agent.sources import Teller
+from edge_agent.supervisor import Supervisor
 from edge_agent.sync import Command, Sync
 from protos import sync_pb2
 from protos.batch import Priority
@@ -37,12 +38,12 @@ from protos.bundle import FILE_BYTES_MAX, BundleError
 from protos.clock import NS, Clock, SystemClock
 
 log = logging.getLogger(__name__)
-PAUSE_S, PAUSE_MAX_S = 1.0, 60.0  # before a failed task is started again
 INTAKE_LATE_S = 30.0  # an intake that completes nothing for so long is stuck
 BEAT_S = 5.0  # how often progress is judged where the service manager does not say
 METERED_COMMIT_MS = 10_000  # least on a line that costs by the byte: a batch a second pays for its head each time
 CONTROL_LATE_S = 30.0  # a control loop that completes no cycle for so long is stuck; its slowest period is 10 s
-FLUSH_S = 10.0  # what the last commit may take; systemd waits 20
+NEEDS_RESTART = ("id", "state_dir", "aggregator", "sync")  # of the file: they are fixed for the life of the agent
+FLUSH_S = 10.0  # what the last commit may take; systemd waits 20, and the control loop takes up to 5 of them
 
 
 @dataclass(eq=False)
@@ -55,7 +56,9 @@ class Agent:
     reload: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.rebuild = asyncio.Event()  # like `reload`, without reading the file
         self.health = Health(self.clock)
+        self._keep = Supervisor(self.health, self.clock).keep
         self.field: Field
         self.intake: Intake
         self.buffer: Buffer
@@ -63,8 +66,6 @@ class Agent:
         self.helm: Helm
         self.beside: Beside
         self.desk: OrderDesk
-        self._received_before = 0  # by intakes that a reload replaced
-        self._dropped_before = 0
 
     async def run(self) -> None:
         """Run until `stop`; then stop the sources, commit what waits, close the buffer.
@@ -84,8 +85,17 @@ class Agent:
             self.sync = Sync.of(self.config, self.buffer, self.clock, points, self._status, self._command)
             self.desk = OrderDesk(self.config.id, self.config.state_dir, self.clock, self.sync, self._tick)
             self.helm = Helm(
-                self.config, self.clock, self.sync.anchor, self._audit, self.fitter, self.desk, self._central
+                self.config,
+                self.clock,
+                self.sync.anchor,
+                self._audit,
+                self.fitter,
+                self._keep,
+                self.desk,
+                self._central,
             )
+            clean, pace = self.field.cleaning.apply, pace_of(self.config)
+            self.intake = Intake(clean, self.field.image, self._commit, self.clock, pace, self.helm.mirror)
             self._watch()
             await stack.enter_async_context(status.serve(self.config.state_dir, self.report))
             if self.config.health.listen:
@@ -95,7 +105,7 @@ class Agent:
 
     async def _take_models(self, stack: AsyncExitStack) -> None:
         """Take the twins' models in hand, and see whether the loop can be built: what it would refuse is told now."""
-        self.fitter = Fitter(self.config, self.clock, self.reload.set)
+        self.fitter = Fitter(self.config, self.clock, self.rebuild.set)
         stack.callback(self.fitter.models.close)
         await self.fitter.prepare(self.config)
         stack.push_async_callback(self.fitter.models.leave)  # a faulty file is no crash of a model's
@@ -116,43 +126,44 @@ class Agent:
                 task.cancel()
 
     async def _run_field(self) -> None:
-        """The field side, built anew after each reload until the agent is told to stop."""
-        while not self.stop.is_set():
-            self.reload.clear()
-            field = self.field
-            pace = pace_of(self.config)
-            self.intake = Intake(field.cleaning.apply, field.image, self._commit, self.clock, pace, self.helm.mirror)
-            async with asyncio.TaskGroup() as tasks:
-                intake = tasks.create_task(self._keep("intake", self.intake.run))
-                control = []
-                if self.config.cell.wanted:
-                    self.health.watch("control", CONTROL_LATE_S)
-                    control.append(tasks.create_task(self._keep("control", self._act)))
-                sources = [
-                    tasks.create_task(self._keep(f"source {s.name}", partial(s.run, layouts, self.intake.emit)))
-                    for s, layouts in zip(field.sources, field.layouts, strict=True)
-                ]
-                self.beside = Beside(self.config, self.helm.snapshot, lambda: self.helm.hands, self._tell, self.clock)
-                works = self.beside.works().items()
-                control += [tasks.create_task(self._keep(name, work)) for name, work in works]
-                systemd.notify("READY=1\nSTATUS=polling")
-                log.info("polling %d devices", len(self.config.devices))
-                await self._until_stop_or_reload()
-                self.helm.stop(safe=self.stop.is_set())
-                for task in (*sources, *control):
-                    task.cancel()
-                if ending := (*sources, *control):
-                    await asyncio.wait(ending)
-                intake.cancel()
+        """The field side, built anew after each reload until the agent is told to stop; then commit what waits."""
+        async with asyncio.TaskGroup() as tasks:
+            intake = tasks.create_task(self._keep("intake", self.intake.run))
+            while not self.stop.is_set():
+                await self._run_one_field()
+            intake.cancel()
+        try:
             async with asyncio.timeout(FLUSH_S):
                 await self.intake.flush()
-            self._received_before += self.intake.received
-            self._dropped_before += self.intake.dropped
-            await self.helm.flush()
-            for source in field.sources:
-                self.health.forget(f"source {source.name}")
-            for name in ("control", *self.beside.works()):
-                self.health.forget(name)
+                await self.helm.flush()
+        except TimeoutError:
+            waiting = self.intake.waiting()
+            log.error("the disk took nothing for %g s: %d readings are lost", FLUSH_S, waiting)
+
+    async def _run_one_field(self) -> None:
+        """The field side of this configuration. What acts ends first: it may need the sources to leave outputs safe."""
+        field = self.field
+        self.intake.turn_to(field.cleaning.apply, field.image, pace_of(self.config))
+        async with asyncio.TaskGroup() as tasks:
+            acting = []
+            if self.config.cell.wanted:
+                self.health.watch("control", CONTROL_LATE_S)
+                acting.append(tasks.create_task(self._keep("control", self._act)))
+            sources = [
+                tasks.create_task(self._keep(f"source {s.name}", partial(s.run, layouts, self.intake.emit)))
+                for s, layouts in zip(field.sources, field.layouts, strict=True)
+            ]
+            self.beside = Beside(self.config, self.helm.snapshot, lambda: self.helm.hands, self._tell, self.clock)
+            works = self.beside.works()
+            acting += [tasks.create_task(self._keep(name, work)) for name, work in works.items()]
+            systemd.notify("READY=1\nSTATUS=polling")
+            log.info("polling %d devices", len(self.config.devices))
+            await self._until_stop_or_reload()
+            self.helm.stop(safe=self.stop.is_set())
+            for part in (acting, sources):
+                await ended(part)
+        for name in ("control", MODELS, *works, *(f"source {source.name}" for source in field.sources)):
+            self.health.forget(name)
 
     def _central(self) -> Central:
         counts = self.sync.counts
@@ -176,7 +187,7 @@ class Agent:
 
     async def _until_stop_or_reload(self) -> None:
         while True:
-            waits = [asyncio.create_task(self.stop.wait()), asyncio.create_task(self.reload.wait())]
+            waits = [asyncio.create_task(one.wait()) for one in (self.stop, self.reload, self.rebuild)]
             try:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -185,31 +196,42 @@ class Agent:
             if self.stop.is_set():
                 systemd.notify("STOPPING=1")
                 return
+            anew = self.reload.is_set()
             self.reload.clear()
-            if await self._take_new_config():
+            self.rebuild.clear()
+            if await self._take_new_config(anew=anew):
                 return
 
-    async def _take_new_config(self) -> bool:
-        """Read the file again; a faulty one, or one that needs a restart, changes nothing and says why."""
+    async def _take_new_config(self, *, anew: bool) -> bool:
+        """Build all of it again, after reading the file `anew`; a faulty one, or one that needs a restart, changes
+        nothing and says why."""
         systemd.notify("RELOADING=1")
         try:
-            new = await asyncio.to_thread(load, self.config.file)
+            new = await asyncio.to_thread(load, self.config.file) if anew else self.config
+            if fixed := [k for k in NEEDS_RESTART if getattr(new, k) != getattr(self.config, k)]:
+                raise ValueError(f"{', '.join(fixed)} needs a restart: systemctl restart citytwin-edge")
             field = build(new, self.clock)
-            await self.fitter.prepare(new)
-            plant.build(new, self.clock, field, self.fitter.bundles, load_models=False)
+            await self._take_new_models(new, field)
         except (ConfigError, ValueError, RolloutFault, BundleError) as error:
             log.error("reload refused, the old configuration stays:\n%s", error)
             return False
         finally:
             systemd.notify("READY=1")
-        fixed = [k for k in ("id", "state_dir", "aggregator", "sync") if getattr(new, k) != getattr(self.config, k)]
-        if fixed:
-            log.error("reload refused: %s needs a restart: systemctl restart citytwin-edge", ", ".join(fixed))
-            return False
         self.config, self.field = new, field
         self.sync.renew_catalogue(catalogue(new, self.fitter.bundles))
         log.info("reloaded %s", new.file)
         return True
+
+    async def _take_new_models(self, new: Gateway, field: Field) -> None:
+        """Have the fitter go on with those of `new`. What it raises leaves the fitter where it was."""
+        try:
+            await self.fitter.prepare(new)
+            plant.build(new, self.clock, field, self.fitter.bundles, load_models=False)
+        except (ConfigError, ValueError, RolloutFault, BundleError):
+            await self.fitter.prepare(self.config)
+            raise
+        finally:
+            self.fitter.settle()
 
     async def _commit(self, frames: Sequence[Frame]) -> bool:
         sequence = await self.buffer.append(frames, Priority.TELEMETRY, self.sync.anchor())
@@ -218,25 +240,6 @@ class Agent:
 
     async def _audit(self, frames: Sequence[Frame]) -> None:
         await self.buffer.append(frames, Priority.AUDIT, self.sync.anchor())
-
-    async def _keep(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
-        """Run `work` until cancelled; one that fails is started again after a pause that grows to a minute."""
-        if name not in self.health.tasks:
-            self.health.watch(name)
-        pause = PAUSE_S
-        while True:
-            begun = self.clock.monotonic_ns()
-            try:
-                await work()
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                self.health.failed(name, error)
-                log.exception("%s failed; again in %.0f s", name, pause)
-            if self.clock.monotonic_ns() - begun > PAUSE_MAX_S * NS:
-                pause = PAUSE_S
-            await self.clock.sleep_until(self.clock.monotonic_ns() + int(pause * NS))
-            pause = min(2 * pause, PAUSE_MAX_S)
 
     def _watch(self) -> None:
         self.health.watch("intake", INTAKE_LATE_S)
@@ -254,8 +257,8 @@ class Agent:
 
     def _intake_gauges(self) -> dict[str, float]:
         return {
-            "received_total": self._received_before + self.intake.received,
-            "dropped_total": self._dropped_before + self.intake.dropped,
+            "received_total": self.intake.received,
+            "dropped_total": self.intake.dropped,
             "waiting": self.intake.waiting(),
         }
 
@@ -300,6 +303,14 @@ def pace_of(config: Gateway) -> Pace:
     limits = config.buffer
     least_ms = METERED_COMMIT_MS if config.sync.metered else 0
     return Pace(config.tick_ms, max(limits.commit_ms, least_ms), limits.commit_readings)
+
+
+async def ended(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """Cancel them and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
 
 
 async def serve(config: Gateway, clock: Clock) -> None:

@@ -41,11 +41,19 @@ class Fitter:
         self.models = Models(self.config.state_dir, (), self.clock, fit_of(self.config))
 
     async def prepare(self, config: Gateway) -> None:
-        """Take the models of this configuration in hand. Raises Untrusted for a key that cannot be read, ShelfFault."""
+        """Take the models of this configuration in hand; `settle` makes it final, preparing the old one takes it back.
+
+        Raises Untrusted for a key that cannot be read, ShelfFault.
+        """
+        trusted = read_trust(config.cell.trust)
         self.config = config
-        self.models.trusted, self.models.fit = read_trust(config.cell.trust), fit_of(config)
+        self.models.trusted, self.models.fit = trusted, fit_of(config)
         await self.models.adopt(config.cell.twins)
         self.fittings = {spec.name: await self.models.fitted(spec.name) for spec in config.cell.twins}
+
+    def settle(self) -> None:
+        """Let go of the models of twins that this configuration does not have."""
+        self.models.release(self.fittings)
 
     @property
     def bundles(self) -> Mapping[str, Bundle]:
@@ -67,6 +75,8 @@ class Fitter:
                 continue
             seen, changed = report, False
             for twin, vitals in report.items():
+                if twin not in self.fittings:  # the configuration that is being taken does not have it any more
+                    continue
                 fitting = await self.models.report(twin, vitals)
                 if fitting is not None:
                     changed = True

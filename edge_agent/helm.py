@@ -10,8 +10,9 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,23 +40,30 @@ AUDIT_NS = NS  # decisions wait so long for the disk
 AUDIT_MAX = 10_000  # decisions that wait while the disk is stuck; then the oldest go, counted
 WRITES_EVERY_NS = 60 * NS  # a power cut forgets so much of the counting
 WRITES = "writes.json"
+MODELS = "models"  # the task that judges and exchanges models; it may fail, the loop goes on without it
+
+
+KeepGoing = Callable[[str, Callable[[], Awaitable[object]]], Coroutine[object, object, None]]
 
 
 @dataclass(eq=False)
 class Helm:
-    """One for the life of the agent; each configuration has a loop of its own."""
+    """One for the life of the agent; each configuration has a loop of its own. What a person holds by hand goes on
+    in the next one, where it has the same output."""
 
     config: Gateway
     clock: Clock
     anchor: Callable[[], Anchor]
     audit: Callable[[Sequence[Frame]], Awaitable[object]]  # durable when it returns
     fitter: Fitter
+    keep_going: KeepGoing  # starts again what fails, until it is cancelled
     desk: OrderDesk | None = None  # where the aggregator's orders arrive
     central: Callable[[], Central] = Central
     loop: Loop | None = None  # while it runs
     roster: Roster = field(default_factory=Roster)
     lost: int = 0  # decisions that the audit never got
     counts: Counts = field(default_factory=Counts)  # over all loops: what is told as a total never goes back
+    hand: Hand = field(default_factory=lambda: Hand(()))
     _told: list[Frame] = field(default_factory=list)
     _ticks: int = 0
 
@@ -79,7 +87,9 @@ class Helm:
             record=lambda frames: later(intake.keep, frames),
             audit=lambda frames: later(self._tell, frames),
         )
-        self.hand = Hand(cell.outputs)
+        self.hand, lost = self.hand.moved_to(cell.outputs)
+        for one in lost:
+            log.warning("hand: %s", one)
         built = await self._build(around)
         self.roster = plant.roster(config, self.fitter.bundles)
         pair = Pair(self.clock, cell.period_ns, Side(built.twins))
@@ -91,7 +101,7 @@ class Helm:
             gc.collect()
             gc.freeze()  # a full collection holds the interpreter for longer than a tick may be late
             async with asyncio.TaskGroup() as tasks:
-                fitting = tasks.create_task(self.fitter.run(built, pair))
+                fitting = tasks.create_task(self.keep_going(MODELS, partial(self.fitter.run, built, pair)))
                 await self.loop.run()
                 fitting.cancel()
         finally:

@@ -34,7 +34,10 @@ def readings_in(frame: Frame) -> int:
 
 @dataclass(eq=False)
 class Intake:
-    """`emit` is called by the sources; `run` does the rest until cancelled; `flush` commits what waits."""
+    """`emit` is called by the sources; `run` does the rest until cancelled; `flush` commits what waits.
+
+    One for the life of the agent: `turn_to` goes on with another field, and what waits for the disk waits on.
+    """
 
     clean: Clean
     image: Image
@@ -56,6 +59,11 @@ class Intake:
     def emit(self, frame: Frame) -> None:
         self._arrived.append(frame)
         self._wake.set()
+
+    def turn_to(self, clean: Clean, image: Image, pace: Pace) -> None:
+        """Go on with another field. What has arrived is cleaned by the checks of the old one, whose points it has."""
+        self.tick()
+        self.clean, self.image, self.pace = clean, image, pace
 
     def tick(self) -> None:
         """Clean what arrived and write it into the image; it now waits for a commit."""

@@ -1,8 +1,8 @@
 """A person at the gateway takes an output over, for a time. Visible in every decision, and it ends by itself."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from edge_agent.cell import Output
@@ -35,7 +35,8 @@ class Release:
 class Hand:
     """`set` and `release` are called by the main loop, `decide` by the control loop; `active` may be read by both.
 
-    An override is not kept over a restart: the person sees that it is gone and sets it again.
+    An override goes on after a reload (`moved_to`) for the rest of its time. It is not kept over a restart of the
+    agent: the person sees that it is gone and sets it again.
     """
 
     KIND: ClassVar[str] = "hand"
@@ -43,11 +44,28 @@ class Hand:
     FALLBACK: ClassVar[str] = "has no inputs; a person's value counts until its time is up"
     name = "hand"
 
-    def __init__(self, outputs: Sequence[Output]) -> None:
+    def __init__(self, outputs: Sequence[Output], active: Sequence[Override] = ()) -> None:
         self._outputs = outputs
         self._places = {one.name: place for place, one in enumerate(outputs)}
         self._inbox: Inbox[Override | Release] = Inbox()
-        self.active: tuple[Override, ...] = ()  # replaced whole, never changed
+        self.active = tuple(active)  # replaced whole, never changed
+
+    def moved_to(self, outputs: Sequence[Output]) -> "tuple[Hand, list[str]]":
+        """The hand over these outputs, after the control loop of the old ones has ended; and which overrides end with
+        it, in words. One goes on where its output has the same name and point, and limits that allow its value."""
+        kept, lost = [], []
+        places = {(one.name, one.point): place for place, one in enumerate(outputs)}
+        for one in self._heard():
+            before = self._outputs[one.output]
+            place = places.get((before.name, before.point))
+            if place is None:
+                lost.append(f"{before.name} ({before.point}) is no output any more; {one.who} held it at {one.value:g}")
+            elif not outputs[place].low <= one.value <= outputs[place].high:
+                allowed = f"{outputs[place].low:g} to {outputs[place].high:g}"
+                lost.append(f"{before.name} may now be {allowed} only; {one.who} held it at {one.value:g}")
+            else:
+                kept.append(replace(one, output=place))
+        return Hand(outputs, kept), lost
 
     def set(self, output: str, value: float, lasts_ns: int, who: str, why: str, now_ns: int) -> Override:
         """Take `output` over for `lasts_ns`. Raises ValueError naming what is wrong and what is allowed."""
@@ -68,17 +86,21 @@ class Hand:
         self._hand_over(Release(self._place(output)))
 
     def decide(self, view: View, standing: Sequence[Standing]) -> Sequence[Wish]:
+        self.active = tuple(one for one in self._heard() if view.now_ns < one.until_ns)
+        return [
+            Wish.exactly(one.output, one.value, f"{one.who}: {one.why}" if one.why else one.who, one.until_ns)
+            for one in self.active
+        ]
+
+    def _heard(self) -> Iterable[Override]:
+        """What is in force after all letters that wait."""
         now = {one.output: one for one in self.active}
         for letter in self._inbox.take():
             if isinstance(letter, Override):
                 now[letter.output] = letter
             else:
                 now.pop(letter.output, None)
-        self.active = tuple(one for one in now.values() if view.now_ns < one.until_ns)
-        return [
-            Wish.exactly(one.output, one.value, f"{one.who}: {one.why}" if one.why else one.who, one.until_ns)
-            for one in self.active
-        ]
+        return now.values()
 
     def _place(self, output: str) -> int:
         if output not in self._places:

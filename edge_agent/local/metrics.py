@@ -1,11 +1,13 @@
 """Prometheus: an HTTP endpoint, or a text file for node_exporter's textfile collector."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+log = logging.getLogger(__name__)
 REQUEST_BYTES_MAX = 8192  # a scrape's request is a few hundred bytes
 REQUEST_S = 5.0
 
@@ -43,7 +45,11 @@ def response(head: bytes, text: Callable[[], str]) -> bytes:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace the text file at once, as the collector asks."""
+    """Replace the text file at once, as the collector asks. A full disk costs a line in the log: whoever writes this
+    also feeds the watchdog."""
     beside = path.with_suffix(".tmp")
-    beside.write_text(text)
-    os.replace(beside, path)
+    try:
+        beside.write_text(text)
+        os.replace(beside, path)
+    except OSError as error:
+        log.error("%s cannot be written: %s", path, error)

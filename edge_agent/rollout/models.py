@@ -7,7 +7,7 @@ in a thread; the control thread never waits for any of it.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,10 +71,8 @@ class Models:
 
         Where they are `to_run`, a start is written down before any of them is loaded, and an empty shelf gets the
         bundle that the gateway's file names; when that fails the log says why, and the twin stands without a model.
-        Raises ShelfFault.
+        Others stay in hand until `release`, so that a reload can be taken back. Raises ShelfFault.
         """
-        for name in self._kept.keys() - {spec.name for spec in specs}:
-            del self._kept[name]
         for spec in specs:
             if spec.name in self._kept:
                 self._kept[spec.name].spec = spec
@@ -83,6 +81,11 @@ class Models:
         for spec in specs:
             if to_run and not self._kept[spec.name].slots.state.digests:
                 await self._install_own(spec)
+
+    def release(self, names: Collection[str]) -> None:
+        """Let go of all twins but these."""
+        for name in self._kept.keys() - set(names):
+            del self._kept[name]
 
     async def leave(self) -> None:
         """The agent ends because it was told to: that start was no crash."""

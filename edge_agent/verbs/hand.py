@@ -5,7 +5,8 @@
     edge-agent hand
 
 Interlocks still narrow it and the guard still has the last word. It ends by itself after the time, and when the
-agent restarts or reloads its file. It is for who may write in the agent's state directory: root does.
+agent restarts; after a reload it goes on where its output is still there, and the log says where not. It is for who
+may write in the agent's state directory: root does.
 Exit code 0 when done, 1 when it was refused, 4 when no agent runs.
 """
 

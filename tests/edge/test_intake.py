@@ -127,3 +127,29 @@ def test_history_from_a_device_does_not_hide_the_newest_value() -> None:
     assert image.values.tolist() == [2.0]
     image.take(Frame(layouts[0], 40, 40, np.array([3.0])))
     assert image.values.tolist() == [3.0]
+
+
+async def test_a_reload_loses_nothing_and_waits_for_no_disk() -> None:
+    """What waits goes on to wait; what has just come is cleaned by the checks of the field that read it."""
+    disk, clock, cleaned, acked = Disk(), SteppedClock(), [0][:0], [0.0][:0]
+    under = make(disk, clock, cleaned)
+    disk.open.clear()  # the disk is stuck
+    task = asyncio.create_task(under.run())
+    await asyncio.sleep(0)
+    under.emit(frame(1.0, acked=acked))
+    await clock.advance(1200 * MS)  # its commit is on its way
+    under.emit(frame(2.0, acked=acked))
+    (meter,), image = lay_out([("meter", ("a", "b"))])
+    cleaned_since: list[int] = []
+    under.turn_to(lambda frames, _now: cleaned_since.append(len(frames)), image, Pace(50, 500, 50))
+    assert (cleaned, cleaned_since) == ([1, 1], [])
+    under.emit(Frame(meter, 0, 0, np.full(2, 3.0), committed=lambda: acked.append(3.0)))
+    await clock.advance(1000 * MS)
+    assert cleaned_since == [1]
+    assert image.values.tolist() == [3.0, 3.0]
+    assert acked == []
+    disk.open.set()
+    await clock.advance(2000 * MS)
+    assert acked == [1.0, 2.0, 3.0]
+    assert (under.received, under.dropped) == (6, 0)
+    task.cancel()

@@ -35,6 +35,11 @@ def test_metrics_file_is_replaced_at_once(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["citytwin.prom"]
 
 
+def test_metrics_that_cannot_be_written_starve_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    metrics.write(tmp_path / "away" / "citytwin.prom", "a 1\n")
+    assert "away/citytwin.prom cannot be written" in caplog.text
+
+
 def test_notify_reaches_the_service_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     assert not systemd.notify("READY=1")

@@ -52,9 +52,19 @@ def test_a_gateway_acts_on_its_twin_and_lets_a_person_take_over(tmp_path: Path) 
             until(lambda: found.ask()["actuators"] == [550])
             assert output(config)["authority"] == "hand"
             assert "a test" in output(config)["why"]
-            process.send_signal(signal.SIGHUP)  # a reload leaves the outputs alone; the hand ends with the loop
-            until(lambda: output(config).get("authority") == "local")
+            before = ask(config)["control"]["tick"]
+            process.send_signal(signal.SIGHUP)  # a reload leaves the outputs alone, and to whom they belong
+            until(lambda: "reloaded" in (tmp_path / "agent.log").read_text())
+            until(lambda: output(config).get("authority") == "hand")
+            assert ask(config)["control"]["hands"][0]["output"] == "out0"
+            done = [value for _, value in found.ask()["log"][0]]
+            assert set(done[done.index(550) :]) == {550}
+            assert ask(config)["control"]["tick"] > before, "totals never go back"
             assert ask(config)["healthy"]
+            config.write_text(config.read_text().replace("max = 100", "max = 50"))
+            process.send_signal(signal.SIGHUP)
+            until(lambda: "out0 may now be 0 to 50 only" in (tmp_path / "agent.log").read_text())
+            until(lambda: output(config).get("authority") == "local")
         assert found.ask()["actuators"] == [0]
     log = verb("buffer", "history", "control/out0", "--config", config, "--json")
     assert log.strip(), "decisions are kept"

@@ -155,6 +155,34 @@ def test_rule_03_a_hand_that_is_not_allowed_is_told_what_is(
         Hand([OUTPUT]).set(output, value, lasts_ns, "kim", "", 0)
 
 
+def test_rule_03_a_hand_goes_on_after_a_reload_where_its_output_is_left() -> None:
+    """Or is told; what waits in the letter box counts as what is in force."""
+    other, gone = replace(OUTPUT, name="fan", point="fan/speed"), replace(OUTPUT, name="lamp", point="lamp/level")
+    tighter = replace(OUTPUT, high=30.0)
+    hand = Hand([OUTPUT, gone, other])
+    for name, value in (("valve", 20.0), ("lamp", 30.0)):
+        hand.set(name, value, 60 * S, "ann", "", 0)
+    hand.decide(view_at(S), ())
+    hand.set("fan", 40.0, 60 * S, "bob", "noise", 2 * S)  # nobody has heard of it yet
+    hand.release("valve")
+    hand.set("valve", 25.0, 90 * S, "ann", "", 2 * S)
+    moved, lost = hand.moved_to([other, tighter])
+    assert {(one.output, one.value, one.who, one.until_ns) for one in moved.active} == {
+        (0, 40.0, "bob", 62 * S),
+        (1, 25.0, "ann", 92 * S),
+    }
+    assert lost == ["lamp (lamp/level) is no output any more; ann held it at 30"]
+    assert {wish.output for wish in moved.decide(view_at(61 * S), ())} == {0, 1}
+    assert not moved.decide(view_at(93 * S), ())
+    again, lost = moved.moved_to([replace(tighter, point="other/valve")])
+    assert (again.active, lost) == ((), [])  # their time was up
+
+    hand.set("valve", 35.0, 60 * S, "ann", "", 0)
+    moved, lost = hand.moved_to([tighter])
+    assert moved.active == ()
+    assert "valve may now be 0 to 30 only; ann held it at 35" in lost
+
+
 def test_rule_03_what_a_hand_or_an_order_takes_back_is_not_ridden_out() -> None:
     for who in ("hand", "order", "emergency-order"):
         stage = Stage()
