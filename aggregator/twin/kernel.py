@@ -111,8 +111,9 @@ def compile_loops() -> Callable[..., float]:
 
 @cache
 def can_compile() -> bool:
+    """Not without numba, nor where memory may not be both written and executed (a hardened service)."""
     try:
         compile_loops()
-    except ImportError:
+    except (ImportError, OSError):
         return False
     return True

@@ -1,5 +1,6 @@
 """The serial square root filter: exact where it must be, the same with and without numba, lost without localisation."""
 
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -145,3 +146,18 @@ def test_twin_experiment_lorenz_96() -> None:
 def test_without_localisation_a_small_ensemble_is_lost() -> None:
     """Negative control."""
     assert rmse(Ensemble(np.inf, members=10, inflation=1.05, gate=np.inf), 200)[1] > 2.0
+
+
+def test_where_memory_may_not_be_executed_it_does_not_compile_and_goes_on() -> None:
+    """As in a service with MemoryDenyWriteExecute=yes: PR_SET_MDWE of Linux 6.3 does what systemd's filter does."""
+    script = """
+import ctypes, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):
+    sys.exit(3)
+from aggregator.twin.kernel import can_compile
+sys.exit(can_compile())
+"""
+    code = subprocess.run([sys.executable, "-c", script], check=False).returncode
+    if code == 3:
+        pytest.skip("this kernel has no PR_SET_MDWE")
+    assert code == 0
