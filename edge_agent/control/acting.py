@@ -1,7 +1,9 @@
 """One output as it really stands: what it was told, what it shows, how fast and how often it may change.
 
 Accepted is not actuated: what counts is what the device shows. It must show what it was told within `readback_ns`, and
-may show nothing else. All times are monotonic ns, all values internal units. Rules without IO.
+may show nothing else. Two things are no disobedience: time in which this agent itself stood still is not the device's,
+and a device whose own timeout has passed without a write has gone to its safe state as it should; it is taken over from
+there. All times are monotonic ns, all values internal units. Rules without IO.
 """
 
 import math
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from edge_agent.cell import Output
 from protos.clock import NS
 
-LATE_PERIODS = 3  # a tick that is later than so many periods earns no larger step: the output would jump
+LATE_PERIODS = 3  # a tick that is later earns no larger step: the output would jump; nor is the device blamed for it
 WRITES_BURST = 50  # of a register that wears out, for a busy day
 RETRY_MAX_NS = 600 * NS  # of a write that fails: 100,000 writes then last for two years of it
 LIFE_NS = 10 * 31_557_600 * NS  # how long its writes have to last: ten years
@@ -50,6 +52,8 @@ class Acting:
         self._held: float = math.nan  # what the device was last known to be given
         self._retry_ns = self._pause_ns = 0  # of a write that failed
         self._waiting_ns: int | None = None  # since when a told value is not shown
+        self._asked_ns: int | None = None  # when that was last looked at
+        self._fed_ns: int | None = None  # when the device last answered a write; None: that is over
         self._trusted_ns: int | None = None  # from then on it may show only what it was told
         self._tokens = float(WRITES_BURST)
         self._tokens_ns: int | None = None
@@ -63,6 +67,10 @@ class Acting:
         if at_ns - self.shown_ns > self.output.readback_ns:  # it was silent, and is back: no need to wait longer
             self._retry_ns = min(self._retry_ns, at_ns)
         self.shown, self.shown_ns = value, at_ns
+        if self._left_alone(at_ns):
+            self._fed_ns = None  # once: what it does with the next write is its own doing
+            self.begin_again(at_ns, at_once=True)
+            return ""
         if math.isnan(self.value) or not self._told:
             self._apply(value, at_ns)
             return ""
@@ -77,7 +85,11 @@ class Acting:
         return f"shows {value:g}, was told {self._told[-1].value:g}"
 
     def missing(self, now_ns: int) -> str:
-        """What is wrong when it has not shown in time what it was told; "" nothing."""
+        """What is wrong when it has not shown in time what it was told; "" nothing. Call it in each tick."""
+        stood_ns = 0 if self._asked_ns is None else now_ns - self._asked_ns - LATE_PERIODS * self._period_ns
+        self._asked_ns = now_ns
+        if self._waiting_ns is not None and stood_ns > 0:
+            self._waiting_ns += stood_ns
         if self._waiting_ns is None or now_ns - self._waiting_ns <= self.output.readback_ns:
             return ""
         wanted = self._told[-1].value
@@ -86,8 +98,13 @@ class Acting:
             f": {self.failure}" if self.failure else ""
         )
 
+    def _left_alone(self, at_ns: int) -> bool:
+        """Whether the device has not been written for as long as its own timeout: it did then as it is made to do."""
+        timeout_ns = self.output.device_timeout_ns
+        return timeout_ns > 0 and self._fed_ns is not None and at_ns - self._fed_ns >= timeout_ns
+
     def begin_again(self, now_ns: int, *, at_once: bool) -> None:
-        """A fault was found: the time to show what it is told now runs anew. `at_once`: write without a pause."""
+        """Go on from what it shows; the time to show what it is told runs anew. `at_once`: write without a pause."""
         self._waiting_ns = None
         self._trusted_ns = None
         self._told.clear()
@@ -223,6 +240,7 @@ class Acting:
     def written(self, held: float, now_ns: int, *, applied: bool) -> str:
         """The write was answered: the device holds `held` (NaN: it cannot tell). Returns what is wrong, "" nothing."""
         self.failure, self._pause_ns = "", 0
+        self._fed_ns = now_ns
         self._held = self._sent
         self._sent = math.nan
         if not math.isfinite(held) or not self._told:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.acting import devices, site
+from tests.bench.failsafe import write_register
 from tests.bench.gateway import BIN, agent, ask
 
 PATIENCE_S = 30.0
+READBACK_S = 2.0  # of the outputs of `site`
 LOCAL = '[local.modbus]\nlisten = "127.0.0.1:0"\n'
 
 
@@ -68,3 +70,22 @@ def test_a_gateway_acts_on_its_twin_and_lets_a_person_take_over(tmp_path: Path) 
         assert found.ask()["actuators"] == [0]
     log = verb("buffer", "history", "control/out0", "--config", config, "--json")
     assert log.strip(), "decisions are kept"
+
+
+def test_an_agent_that_was_stopped_goes_on_where_the_device_is(tmp_path: Path) -> None:
+    """The device's own timeout has made it safe meanwhile: that is no fault, and nobody waits a minute for it."""
+    with devices("--timeout-s", "0.5") as found:
+        write_register(found.ports[0], 0, 300)
+        config = site(tmp_path, found.ports, period_ms=50, outputs=1, ttl_s=60, refresh_s=0.25, timeout_s=0.5)
+        with agent(tmp_path, config) as process:
+            until(lambda: found.ask()["actuators"] == [300])
+            process.send_signal(signal.SIGSTOP)
+            until(lambda: found.ask()["actuators"] == [0])
+            time.sleep(1.2 * READBACK_S)  # longer than a device may take to show what it was told
+            process.send_signal(signal.SIGCONT)
+            begun = time.monotonic()
+            until(lambda: found.ask()["actuators"] == [300])
+            assert time.monotonic() - begun < READBACK_S
+            time.sleep(READBACK_S / 2)
+            assert (output(config)["authority"], output(config)["trouble"]) == ("local", "")
+            assert ask(config)["gauges"]["control_failsafes_total"] == 0

@@ -5,6 +5,7 @@ The numbers are those of the list of control safety rules that the design was ma
 
 import math
 from dataclasses import MISSING, fields, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -237,6 +238,32 @@ def test_rule_06_an_output_that_nobody_has_set_is_not_fed() -> None:
     assert not stage.device.writes
 
 
+LEASE = replace(OUTPUT, slew_per_s=10.0, refresh_ns=S // 2, device_timeout_ns=S)
+
+
+@pytest.mark.parametrize("ttl_s", [1, 60])
+def test_rule_06_a_device_that_its_own_timeout_has_made_safe_is_taken_over_from_there(ttl_s: int) -> None:
+    """The agent was stopped for 35 s and goes on: no fault of the device's, no pause, and no jump."""
+    stage = Stage(replace(LEASE, ttl_ns=ttl_s * S), Device(40.0))
+    assert stage.ticks(30, {"pid": 42.0})[-1].value == 42.0
+    stage.device.value = 0.0
+    first = stage.tick({"pid": 42.0}, after_ns=35 * S)
+    assert 0.0 <= first.value <= 10.0 * 3 * PERIOD_NS / S
+    values = [first.value, *(one.value for one in stage.ticks(60, {"pid": 42.0}))]
+    assert max(b - a for a, b in pairwise(values)) <= 1.0 + 1e-9
+    assert values[-1] == stage.device.value == 42.0
+    assert not stage.guard.alarms()
+    assert stage.guard.failsafes_total == 0
+
+
+def test_rule_06_a_device_that_takes_no_writes_is_not_excused_by_its_timeout() -> None:
+    stage = Stage(LEASE, Device(0.0))
+    stage.ticks(30, {"pid": 42.0})
+    stage.device.stuck, stage.device.value = True, 0.0
+    assert stage.tick({"pid": 42.0}, after_ns=35 * S).authority is Authority.LOCAL
+    assert stage.ticks(7, {"pid": 42.0})[-1].limited == "read-back"
+
+
 # ---- 9, 10: accepted is not actuated; writes are counted
 
 
@@ -286,6 +313,24 @@ def test_rule_09_what_the_register_cannot_hold_is_obeyed_as_it_is() -> None:
     assert stage.ticks(60, {"pid": 76.0})[-1].value == 76.0
     assert stage.guard.obeyed() == [True]
     assert len(stage.device.writes) < 20  # one for each step, not for each tick
+
+
+def test_rule_09_time_in_which_the_agent_stood_still_is_not_the_devices() -> None:
+    """Between a write and its read-back the agent was stopped, longer than the device may take."""
+    guard, now = Guard([replace(OUTPUT, ttl_ns=60 * S)], PERIOD_NS), 1000 * S
+    guard.seen(0, 40.0, now - 1)
+
+    def tick(at_ns: int) -> Decision:
+        (judged,) = guard.judge([Decision(60.0, Authority.LOCAL, "pid", "", at_ns + 60 * S)], at_ns)
+        return judged
+
+    tick(now)
+    assert guard.due(now)
+    now += 35 * S
+    assert tick(now).authority is Authority.LOCAL
+    guard.written(0, 60.0, now + 1, applied=True)
+    assert tick(now + PERIOD_NS).authority is Authority.LOCAL
+    assert guard.obeyed() == [True]
 
 
 def test_rule_09_a_moving_wish_does_not_hide_a_stuck_device() -> None:
