@@ -22,10 +22,12 @@ from aggregator.twin.domain import Domain
 from aggregator.twin.ensemble import Ensemble
 from aggregator.twin.fuser import Fuser, Settings
 from aggregator.twin.gaussian import Gaussian
-from aggregator.twin.measurement import Channel, Channels, Stamp, measurements, readings
+from aggregator.twin.measurement import Channel, Channels, Meas, Stamp, measurements, readings
 from aggregator.twin.series import Series, forecast
 from aggregator.twin.snapshot import pack, unpack
 from protos.batch import Batch
+
+Point = tuple[str, str, str]  # gateway, device, point
 
 NS = 1_000_000_000
 EXACT_MAX = 300  # states of which a full covariance is kept when nobody says how: n³ of 300 is 10 ms
@@ -56,6 +58,15 @@ class Lane:
     @property
     def next_ns(self) -> int:
         return (self.fuser.k + 1) * self.domain.dt_ns
+
+    def accept(self, meas: Meas) -> int:
+        """Take readings in; how many of them are new."""
+        if not len(meas):
+            return 0
+        receipt = self.fuser.accept(meas)
+        if receipt.changed is not None:
+            self.change(receipt.changed)
+        return receipt.new
 
     def change(self, k: int) -> None:
         """Step k is to be done again, if it was done."""
@@ -102,7 +113,7 @@ class Live:
         self.lanes = {name: lane(city, name, domain, now_ns) for name, domain in city.domains().items()}
         self.failed: dict[str, str] = {}  # domains that began anew, and why, since `failures` was asked
         self._order = order(list(self.lanes), city.couplings)
-        self._feeds: dict[tuple[str, str, str], list[Feed]] = {}
+        self._feeds: dict[Point, list[Feed]] = {}
         for one in city.feeds:
             gateway, device, point = one.point.split("/")
             self._feeds.setdefault((gateway, device, point), []).append(one)
@@ -116,17 +127,13 @@ class Live:
         """Take in a batch; how many of its readings are of this city. They count after `advance`."""
         taken = 0
         for one in self.lanes.values():
-            sorted_ = measurements(batch, one.channels, stamp)
-            if not len(sorted_.meas):
-                continue
-            receipt = one.fuser.accept(sorted_.meas)
-            taken += receipt.new
-            if receipt.changed is not None:
-                one.change(receipt.changed)
-        for point, t_ns, value in readings(batch, self._feeds, stamp):
-            for feed in self._feeds[point]:
-                taken += self._fed(feed, t_ns, value * feed.scale + feed.offset)
-        return taken
+            taken += one.accept(measurements(batch, one.channels, stamp).meas)
+        return taken + sum(self.feed(*one) for one in readings(batch, self._feeds, stamp))
+
+    def feed(self, point: Point, t_ns: int, value: float) -> bool:
+        """Put a reading wherever it is an input; whether that is news."""
+        news = [self._fed(one, t_ns, value * one.scale + one.offset) for one in self._feeds.get(point, ())]
+        return any(news)
 
     def advance(self, until_ns: int) -> int:
         """Do again what has changed, and then every step that ends until then; how many steps that were.
@@ -172,7 +179,6 @@ class Live:
                 taker.go_back()
 
     def _fed(self, feed: Feed, t_ns: int, y: float) -> bool:
-        """Put a reading where it is an input; whether that is news."""
         taker = self.lanes[feed.takes.domain]
         step = -(-t_ns // taker.domain.dt_ns)
         if not taker.fuser.oldest <= step <= taker.fuser.k + taker.fuser.settings.ahead:

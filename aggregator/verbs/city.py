@@ -10,19 +10,25 @@ aggregator city health                         calibration of each domain; may i
 """
 
 import argparse
+import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from aggregator import config
 from aggregator.city import CityError
 from aggregator.city.file import TWIN, City, load
+from aggregator.city.night import points_of, smoothed, spans
 from aggregator.domains import DOMAINS, module_of
-from aggregator.screen import fail, show
+from aggregator.screen import fail, progress, show
 from aggregator.stores import StoreError
 from aggregator.stores.city import CityStore
+from aggregator.stores.history import Window
 from aggregator.twin.domain import Domain
 from aggregator.twin.part import Key
 from aggregator.verbs import selection
@@ -34,7 +40,7 @@ ROWS_MAX = 100_000
 def arguments(parser: argparse.ArgumentParser) -> None:
     config.argument(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
-    acts = parser.add_subparsers(dest="act", required=True, metavar="check | keys | state | forecast | health")
+    acts = parser.add_subparsers(dest="act", required=True, metavar="check | keys | state | forecast | smooth | health")
     check = acts.add_parser("check", help="look a city file over")
     check.add_argument("file", type=Path, nargs="?", help="the city file (the configured one)")
     keys = acts.add_parser("keys", help="what a city file may say")
@@ -46,6 +52,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--known", help="only what was known by then: a time, or 15m for so long ago")
         if act == "state":
             one.add_argument("--at", help="the moment that is asked about: a time, or 2h for so long ago (now)")
+    night = acts.add_parser("smooth", help="make the pictures of a time again from all of its readings (each night)")
+    night.add_argument("--from", dest="first", default="1d", metavar="TIME", help="a time, or 1d for so long ago (1d)")
+    night.add_argument("--until", default="15min", metavar="TIME", help="the same (15min)")
     acts.add_parser("health", help="how far the numbers can be trusted")
 
 
@@ -58,6 +67,9 @@ def run(args: argparse.Namespace) -> int:
             return check(args)
         settings = config.load(args.config)
         city = load(file_of(settings))
+        if args.act == "smooth":
+            show(asyncio.run(smooth(settings, city, args)), as_json=args.json, title=f"{city.name}: smoothed")
+            return 0
         store = CityStore(settings.twin, read_only=True)
         rows = {"state": states, "forecast": forecasts, "health": health}[args.act](city, store, args)
         show(list(islice(rows, ROWS_MAX)), as_json=args.json, title=f"{city.name}: {args.act}")
@@ -173,6 +185,29 @@ def forecasts(city: City, store: CityStore, args: argparse.Namespace) -> Iterato
                     "to": round(mean + Z90 * sd, 6),
                     "unit": one.unit,
                 }
+
+
+async def smooth(settings: config.Config, city: City, args: argparse.Namespace) -> list[dict[str, object]]:
+    """Window by window from history into the store, as what is known now."""
+    now_ns = time.time_ns()
+    first, last = (
+        selection.moment(f"--{name}", given, now_ns) for name, given in (("from", args.first), ("until", args.until))
+    )
+    if first >= last:
+        raise StoreError(f"--from {args.first} is not before --until {args.until}")
+    query, store = selection.opened(settings), CityStore(settings.twin, keep_steps=settings.keep_steps)
+    steps, changed = Counter[str](), Counter[str]()
+    for span in progress(spans(first, last), "windows"):
+        window = Window(span.from_ns, span.until_ns, keys=True)
+        readings = [await query.scan(point, window) for point in points_of(city)]
+        for lane, beliefs in smoothed(city, span, readings):
+            pictures = [(one.k, one.x.astype(np.float32), one.sd.astype(np.float32)) for one in beliefs]
+            steps[lane.name] += len(pictures)
+            changed[lane.name] += store.record(lane.name, lane.domain.dt_ns, time.time_ns(), pictures)
+    query.close()
+    await query.log.close()
+    store.close()
+    return [{"domain": name, "steps": steps[name], "changed": changed[name]} for name in city.parts]
 
 
 def health(city: City, store: CityStore, args: argparse.Namespace) -> Iterator[dict[str, object]]:
