@@ -2,7 +2,7 @@
 
 Small, rarely written, shared with the verbs of other processes: the file is the channel between them and the server.
 Every change is one transaction together with its audit row (`act`). Certificates and tokens: `identities.py`; orders:
-`orders.py`.
+`orders.py`; decisions: `decisions.py`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -61,6 +61,18 @@ SCHEMA = (
         issued_ns INTEGER NOT NULL, not_after_ns INTEGER NOT NULL, fate TEXT NOT NULL DEFAULT 'waiting',
         reason TEXT NOT NULL DEFAULT '', decided REAL, fate_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE INDEX instruction_open ON instruction (gateway) WHERE fate IN ('waiting', 'sent');
+    """,
+    """
+    CREATE INDEX instruction_stop ON instruction (gateway, issued_ns) WHERE point = '';
+    CREATE TABLE decision (
+        id TEXT PRIMARY KEY, domain TEXT NOT NULL, state TEXT NOT NULL, over INTEGER NOT NULL,
+        version INTEGER NOT NULL, proposed_ns INTEGER NOT NULL, changed_ns INTEGER NOT NULL,
+        content TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX decision_open ON decision (proposed_ns) WHERE over = 0;
+    CREATE TABLE decision_act (
+        decision TEXT NOT NULL REFERENCES decision, act INTEGER NOT NULL,
+        instruction TEXT NOT NULL UNIQUE REFERENCES instruction,
+        PRIMARY KEY (decision, act)) STRICT, WITHOUT ROWID;
     """,
 )
 

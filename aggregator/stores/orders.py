@@ -82,16 +82,31 @@ class Orders:
         why: str = "",
     ) -> OrderRow:
         """Order `device/point` = `value` (internal unit) for `lasts_ns` from now. Raises StoreError."""
-        device, _, name = point.partition("/")
-        self._check(gateway, device, name, lasts_ns, why)
+        self.check(gateway, point, lasts_ns, why)
         kind = "emergency order" if emergency else "order"
         with self._catalogue.act(now_ns, issuer, kind, gateway, f"{point} = {value:g} for {lasts_ns // 10**9} s {why}"):
-            fence = self._next_fence(now_ns)
-            row = OrderRow(
-                f"{fence:x}", gateway, device, name, value, emergency, why, issuer, fence, now_ns, now_ns + lasts_ns,
-                "waiting", "", None, now_ns,
-            )  # fmt: skip
-            self._put(row)
+            return self.write(gateway, point, value, lasts_ns, issuer, now_ns, emergency=emergency, why=why)
+
+    def write(
+        self,
+        gateway: str,
+        point: str,
+        value: float,
+        lasts_ns: int,
+        issuer: str,
+        now_ns: int,
+        *,
+        emergency: bool = False,
+        why: str = "",
+    ) -> OrderRow:
+        """Inside `act`: an order that was checked."""
+        device, _, name = point.partition("/")
+        fence = self._next_fence(now_ns)
+        row = OrderRow(
+            f"{fence:x}", gateway, device, name, value, emergency, why, issuer, fence, now_ns, now_ns + lasts_ns,
+            "waiting", "", None, now_ns,
+        )  # fmt: skip
+        self._put(row)
         return row
 
     def stop(self, gateways: Sequence[str], issuer: str, now_ns: int, why: str = "") -> list[OrderRow]:
@@ -99,19 +114,23 @@ class Orders:
         rows = []
         for gateway in gateways:
             with self._catalogue.act(now_ns, issuer, "all-stop", gateway, why):
-                self._connection.execute(
-                    "UPDATE instruction SET fate = 'revoked', reason = 'all-stop', fate_ns = ?"
-                    " WHERE gateway = ? AND fate = 'waiting'",
-                    (now_ns, gateway),
-                )
-                fence = self._next_fence(now_ns)
-                row = OrderRow(
-                    stop_id(fence), gateway, "", "", None, True, why, issuer, fence, now_ns, EVER_NS,
-                    "waiting", "", None, now_ns,
-                )  # fmt: skip
-                self._put(row)
-            rows.append(row)
+                rows.append(self.write_stop(gateway, issuer, now_ns, why))
         return rows
+
+    def write_stop(self, gateway: str, issuer: str, now_ns: int, why: str) -> OrderRow:
+        """Inside `act`: an all-stop of one gateway."""
+        self._connection.execute(
+            "UPDATE instruction SET fate = 'revoked', reason = 'all-stop', fate_ns = ?"
+            " WHERE gateway = ? AND fate = 'waiting'",
+            (now_ns, gateway),
+        )
+        fence = self._next_fence(now_ns)
+        row = OrderRow(
+            stop_id(fence), gateway, "", "", None, True, why, issuer, fence, now_ns, EVER_NS,
+            "waiting", "", None, now_ns,
+        )  # fmt: skip
+        self._put(row)
+        return row
 
     def changed(self) -> bool:
         """Whether another process has written to the catalogue since the last call; True the first time."""
@@ -145,16 +164,17 @@ class Orders:
                     (one.fate, one.reason[:REASON_MAX], one.decided, one.at_ns, one.id),
                 )
 
-    def _check(self, gateway: str, device: str, name: str, lasts_ns: int, why: str) -> None:
+    def check(self, gateway: str, point: str, lasts_ns: int, why: str = "") -> None:
+        """Raises StoreError for what cannot be ordered."""
         known = self._catalogue.gateway(gateway)
         if known is None or known.state == "revoked":
             raise StoreError(f"{gateway}: no such gateway; `aggregator gateways` lists them")
         writable = [
             f"{one.device}/{one.name}" for one in self._catalogue.points(gateway) if one.writable and one.current
         ]
-        if f"{device}/{name}" not in writable:
+        if point not in writable:
             listed = ", ".join(writable[:10]) or "nothing"
-            raise StoreError(f"{device}/{name}: cannot be set on {gateway}; what can: {listed}")
+            raise StoreError(f"{point}: cannot be set on {gateway}; what can: {listed}")
         if not 0 < lasts_ns <= LONGEST_NS:
             raise StoreError(f"an order lasts at most {LONGEST_NS // (3600 * 10**9)} h: give less with --for")
         if len(why) > TEXT_MAX:
