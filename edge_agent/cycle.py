@@ -11,9 +11,7 @@ from typing import Protocol
 from edge_agent.control.arbiter import Arbiter
 from edge_agent.control.guard import Guard
 from edge_agent.image import Frame, View
-from edge_agent.setpoint import Controller, Decision
-
-FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)  # by which one controller fails, not all
+from edge_agent.setpoint import FAULTS, Controller, Decision
 
 
 class Estimator(Protocol):

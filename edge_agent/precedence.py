@@ -9,14 +9,16 @@ import logging
 import os
 
 log = logging.getLogger(__name__)
+THREADS = "/proc/self/task"  # Linux keeps a nice value for each thread
 REAL_TIME = 20  # of 99: before all ordinary work of the machine, after the kernel's own
 NICE = -10  # of -20 … 19; inherited by the threads that are started afterwards
 
 
 def of_process() -> None:
-    """Call before the first thread is started."""
+    """All threads that there are, and those that they start."""
     try:
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+        for thread in os.listdir(THREADS):
+            os.setpriority(os.PRIO_PROCESS, int(thread), NICE)
     except OSError as error:
         log.info("the agent runs with the priority of ordinary work: %s", error.strerror)
 

@@ -12,6 +12,16 @@ from typing import ClassVar, NamedTuple, Protocol
 from edge_agent.cell import ControllerSpec, Output
 from edge_agent.image import Floats, View
 
+FAULTS = (  # by which one controller or one twin fails in a tick, and not all of them with it
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 
 class Rank(IntEnum):
     """Who narrows first. The order is fixed: no file, order or model can change it. The guard comes after all."""

@@ -1,12 +1,13 @@
 """All twins of one bundle, row by row in the same arrays and one graph: a step of 64 costs little more than of one."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 
 from edge_agent.cell import TwinSpec
 from edge_agent.image import Codes, Floats, Frame, Layout, Times, View
-from edge_agent.setpoint import Port
+from edge_agent.setpoint import FAULTS, Port
 from edge_agent.twin.doubt import Doubt
 from edge_agent.twin.forecast import Forecast
 from edge_agent.twin.int8 import Bools
@@ -17,6 +18,7 @@ from edge_agent.twin.tally import Tallies
 from protos.bundle import Bundle
 from protos.quality import Quality, Reason, code
 
+log = logging.getLogger(__name__)
 NS = 1_000_000_000
 CATCH_UP_MAX = 20  # steps at once after a pause; a longer one is a new beginning
 EARLY = 8  # part of a period that a tick may come early
@@ -64,6 +66,7 @@ class Fleet:
         self.tallies = Tallies(rows, [one.name for one in manifest.channels])
         self.complete_ns: Times = np.zeros(rows, np.int64)  # when all that is measured here was last there
         self.grid_ns: int | None = None  # of the last step
+        self.error = ""  # of the last one that failed
         self._wired = np.array([one.wired for one in members])
         states = [one.name for one in manifest.states]
         self._virtual = [k for k, one in enumerate(manifest.channels) if one.name not in states]
@@ -71,6 +74,17 @@ class Fleet:
         width = 2 * (self._n + self._v) + len(OWN)
         self._values: Floats = np.zeros((rows, width))
         self._codes: Codes = np.full((rows, width), ESTIMATED, np.uint8)
+
+    def attempt(self, view: View, now_ns: int) -> Sequence[Frame]:
+        """`step`, of which an error counts as steps without numbers: whoever judges the model takes it back."""
+        try:
+            return self.step(view, now_ns)
+        except FAULTS as error:
+            self.tallies.fail()
+            if str(error) != self.error:  # once for each reason, not in each tick
+                log.error("twin %s: its step failed: %s: %s", ", ".join(self.rows), type(error).__name__, error)
+            self.error = str(error)
+            return ()
 
     def step(self, view: View, now_ns: int) -> Sequence[Frame]:
         """The estimates of all twins, if a step is due: none while the loop is faster than the bundle's period."""

@@ -13,6 +13,7 @@ Bools = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
 
 NIS_STEPS = 50  # over about so many analyses the shown NIS is averaged
+NIS_MOST = 1e6  # of one analysis in that average: what is wrong beyond all measure must not be shown for hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,12 @@ class Tallies:
         self._measured += measured
         self._nis_sum += nis
         self._nis_count += judged
-        self.nis += np.where(judged, (nis - self.nis) / NIS_STEPS, 0.0)
+        self.nis += np.where(judged, (np.minimum(nis, NIS_MOST) - self.nis) / NIS_STEPS, 0.0)
+
+    def fail(self) -> None:
+        """A step of all rows that gave nothing."""
+        self.steps += 1
+        self.nan += 1
 
     def take(self, row: int) -> Tally:
         """What happened to this row since it was last taken."""

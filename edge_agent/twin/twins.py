@@ -58,7 +58,7 @@ class Twins:
 
         A twin that is slower than the loop gives none in between: its points in the image grow older, as a sensor's do.
         """
-        frames = [frame for fleet in self.fleets for frame in fleet.step(view, now_ns)]
+        frames = [frame for fleet in self.fleets for frame in fleet.attempt(view, now_ns)]
         for fleet in self.fleets:
             for name, row in fleet.rows.items():
                 self._predictors[name].believe(network=bool(fleet.doubt.believed[row]))

@@ -310,6 +310,47 @@ def test_a_number_beyond_all_reason_is_no_number(bundle: Bundle) -> None:
     assert site.value("twin-0/level") == pytest.approx(site.level[0], abs=3e-3)
 
 
+def test_one_step_without_numbers_does_not_blind_the_tally(bundle: Bundle) -> None:
+    """Neither NaN for ever nor a NIS that takes hours to come down."""
+    site = Site([bundle])
+    site.tick(50)
+    site.twins.fleets[0].filter.x[0] = np.nan
+    site.tick(1)
+    assert site.twins.tally("twin-0").nan == 1
+    site.said["tank-0"] = (1e150, 0)
+    site.tick(1)
+    site.said = {}
+    site.tick(300)
+    site.twins.tally("twin-0")
+    site.tick(100)
+    assert 0.5 < site.twins.tally("twin-0").nis < 2.0
+    site.tick(700)
+    assert 0.5 < site.value("twin-0/nis") < 2.0
+    assert site.value("twin-0/level") == pytest.approx(site.level[0], abs=2e-3)
+
+
+def test_a_step_that_raises_costs_this_twin_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It counts as steps without numbers, so that the model is taken back."""
+    site = Site([tank(tmp_path, version="1"), tank(tmp_path, version="2")])
+    site.tick(10)
+    site.twins.tally("twin-0")
+    broken = site.twins.fleets[0]
+    whole = broken.sensing.look
+
+    def invoke(*_: object) -> None:
+        raise RuntimeError("failed to invoke")
+
+    broken.sensing.look = invoke  # type: ignore[method-assign, assignment]
+    for _ in range(5):
+        assert [frame.layout.device for frame in site.tick()] == ["twin-1"]
+    tally = site.twins.tally("twin-0")
+    assert (tally.steps, tally.nan) == (5, 5)
+    assert caplog.text.count("twin twin-0: its step failed: RuntimeError: failed to invoke") == 1
+    broken.sensing.look = whole  # type: ignore[method-assign]
+    assert len(site.tick()) == 2
+    assert site.twins.tally("twin-0").nan == 0
+
+
 def test_a_view_is_not_changed(bundle: Bundle) -> None:
     site = Site([bundle])
     site.tick(5)
