@@ -96,7 +96,10 @@ def contradiction(args: argparse.Namespace) -> str:
 
 
 def listing(config: Gateway, *, as_json: bool) -> int:
-    report = status.ask(config.state_dir) if config.state_dir.is_dir() else None
+    try:
+        report = status.ask(config.state_dir) if config.state_dir.is_dir() else None
+    except (OSError, ValueError) as error:  # its main loop hangs, or this user may not ask
+        return fail(f"{config.state_dir / status.SOCKET}: {error or type(error).__name__}")
     if report is None:
         return stopped(config)
     control = report.get("control")

@@ -1,16 +1,17 @@
 """How the gateway is: last committed (epoch, sequence), outputs and twins, tasks and their progress, counters.
 
     edge-agent status            once
-    edge-agent status --live     outputs and twins twice a second, in place; Ctrl-C ends it
+    edge-agent status --live     outputs and twins twice a second, in place; ends with Ctrl-C, and with its terminal
     edge-agent status --json     all of it for programs; with --live one document a line
 
 Each output has what was decided, what is applied, who has the say (local, central, hand, failsafe) and why. Every
 reading ends in exactly one of stored, dropped (with a reason) or quarantined. Exit code: 0 healthy, 3 running but some
-task makes no progress, 4 not running.
+task makes no progress or nobody answers, 4 not running.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,10 +23,12 @@ from edge_agent.buffer.stored import key_of
 from edge_agent.config import ConfigError, Gateway, load
 from edge_agent.local import status
 from edge_agent.screen import Rows, Screen, fail, show
+from edge_agent.verbs.onlooker import onlooker
 from edge_agent.verbs.run import CONFIG
 from protos.clock import NS, SystemClock
 
 HEALTHY, LATE, STOPPED = 0, 3, 4
+NOT_RUNNING = "is not running"
 LOOK_NS = NS // 2  # between two looks of --live
 
 
@@ -42,7 +45,10 @@ def run(args: argparse.Namespace) -> int:
         return fail(error)
     if args.live:
         return asyncio.run(follow(config, as_json=args.json))
-    report = ask(config)
+    report, silence = look(config)
+    if report is None and silence != NOT_RUNNING:
+        fail(f"{config.id} {silence}")
+        return LATE
     if report is None:
         stopped = asleep(config)
         last = f"last commit epoch {stopped['epoch']} batch {stopped['sequence']}; state in {config.state_dir}"
@@ -60,18 +66,30 @@ def ask(config: Gateway) -> dict[str, Any] | None:
 
 
 async def follow(config: Gateway, *, as_json: bool) -> int:
-    """Draw again and again until Ctrl-C; a gateway that stops is waited for."""
+    """Draw again and again until Ctrl-C or until nobody watches; a gateway that stops, or hangs, is waited for."""
     clock = SystemClock()
-    with Screen(live=not as_json) as screen:
-        while True:
-            begun_ns, report = clock.monotonic_ns(), ask(config)
+    with onlooker() as gone, Screen(live=not as_json) as screen:
+        while not gone.is_set():
+            begun_ns = clock.monotonic_ns()
+            report, silence = await asyncio.to_thread(look, config)
             if as_json:
                 print(json.dumps(report), flush=True)
             elif report is None:
-                screen.draw(f"{config.id} is not running", {})
+                screen.draw(f"{config.id} {silence}", {})
             else:
                 screen.draw(f"{head_of(report)}\n{control_head(report)}", tables_of(report))
-            await clock.sleep_until(begun_ns + LOOK_NS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0, begun_ns + LOOK_NS - clock.monotonic_ns()) / NS):
+                    await gone.wait()
+    return HEALTHY
+
+
+def look(config: Gateway) -> tuple[dict[str, Any] | None, str]:
+    """The report, or why there is none: an agent whose main loop hangs takes the question and says nothing."""
+    try:
+        return ask(config), NOT_RUNNING
+    except (OSError, ValueError) as error:
+        return None, f"does not say how it is: {error or type(error).__name__}"
 
 
 def asleep(config: Gateway) -> dict[str, object]:

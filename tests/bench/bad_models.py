@@ -130,6 +130,11 @@ def run(scale: str) -> Iterator[Figure]:
     yield judge(tried, inside, network(good), busy, quiet)
 
 
+def undisturbed(busy: Ticks, quiet: Ticks) -> bool:
+    """Whether the trials made no more ticks late than the loop has by itself on this machine, beside its figure."""
+    return busy.share <= quiet.share + LATE_SHARE_MAX
+
+
 def judge(tried: Tried, inside: list[tuple[str, bytes]], good: bytes, busy: Ticks, quiet: Ticks) -> Figure:
     control = dict(zip([name for name, _ in inside], ends([good, *(network(data) for _, data in inside)]), strict=True))
     bad = [name for name in tried.accepted if control.get(name) != "same"]
@@ -140,14 +145,17 @@ def judge(tried: Tried, inside: list[tuple[str, bytes]], good: bytes, busy: Tick
         len(bad) + len(tried.unclear),
         f"bad models accepted, or refused without a reason, of {sum(tried.reasons.values()) + len(bad)}",
         "all refused, loop undisturbed; without the trial at least one kills the agent or runs",
-        not bad and not tried.unclear and busy.share <= quiet.share + LATE_SHARE_MAX and died + wrong > 0,
+        not bad and not tried.unclear and undisturbed(busy, quiet) and died + wrong > 0,
         {
             **{f"refused_{kind}": count for kind, count in sorted(tried.reasons.items())},
             "not_bad_bit_for_bit": len(tried.accepted) - len(bad),
+            "loop_undisturbed": undisturbed(busy, quiet),
             "late_10ms_ticks": busy.late,
             "of_ticks": busy.due,
-            "between_late": quiet.late,
-            "between_of_ticks": quiet.due,
+            "late_%": round(100 * busy.share, 3),
+            "loop_alone_late": quiet.late,
+            "loop_alone_of_ticks": quiet.due,
+            "loop_alone_late_%": round(100 * quiet.share, 3),
             "slowest_trial_s": round(tried.slowest_s, 2),
             "without_trial_died": died,
             "without_trial_ran_differently": wrong,

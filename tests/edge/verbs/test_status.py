@@ -7,10 +7,12 @@ import os
 import pty
 import re
 import signal
+import socket
 import struct
 import sys
 import termios
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +124,68 @@ async def test_live_in_a_terminal_until_ctrl_c(file: Path) -> None:
     shown += (await asyncio.to_thread(os.read, near, 65_536)).decode(errors="replace")
     os.close(near)
     assert "\x1b[?1049l" in shown, "which it gives back"
+
+
+@asynccontextmanager
+async def live(file: Path, *, stdin: int, stdout: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`status --live --json` in a session of its own, so that no terminal of the tests' speaks to it."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "edge_agent.cli", "status", "--live", "--json", file,
+        stdin=stdin, stdout=stdout, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield child
+        assert child.stderr is not None
+        async with asyncio.timeout(READ_S):
+            assert (await child.stderr.read(), await child.wait()) == (b"", 0)
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+
+
+async def test_live_ends_when_nobody_reads_it(file: Path) -> None:
+    async with live(file, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert await child.stdout.readline()
+        child.stdout._transport.close()  # type: ignore[attr-defined]
+
+
+async def test_live_ends_with_its_standard_input(file: Path) -> None:
+    async with live(file, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"what is typed means nothing\n")
+        for _ in range(3):
+            assert await child.stdout.readline()
+        child.stdin.close()
+        await child.stdout.read()
+
+
+@pytest.mark.parametrize("told", ["SIGHUP", "closed"])
+async def test_live_ends_with_its_terminal(file: Path, told: str) -> None:
+    near, far = pty.openpty()
+    async with live(file, stdin=far, stdout=far) as child:
+        os.close(far)
+        assert await asyncio.to_thread(os.read, near, 65_536)
+        if told == "SIGHUP":
+            child.send_signal(signal.SIGHUP)
+            await child.wait()
+        os.close(near)
+
+
+async def test_an_agent_that_hangs_is_not_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "ANSWER_S", 0.1)
+    path = acting_file(tmp_path)
+    config = load(path)
+    config.state_dir.mkdir()
+    with socket.socket(socket.AF_UNIX) as listener, status.short(config.state_dir) as address:
+        listener.bind(address)
+        listener.listen()
+        assert await asyncio.to_thread(main, ["status", str(path)]) == 3
+    assert "gw-1 does not say how it is: timed out" in capsys.readouterr().err
 
 
 async def test_a_gateway_that_decides_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
