@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -33,9 +33,11 @@ from aggregator.stores.catalogue import Catalogue
 from aggregator.stores.history.segments import SegmentHistory
 from aggregator.stores.log import SqliteLog
 from aggregator.stores.orders import Orders
+from protos import sync_pb2
 from protos.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
+    from aggregator.projections.city import CityProjection
     from aggregator.stores.city import CityStore
 
 LOG = logging.getLogger("aggregator")
@@ -81,6 +83,8 @@ class App:
             )
         ]
         self.city: CityStore | None = None
+        self._city: CityProjection | None = None
+        self._told: Mapping[str, Sequence[sync_pb2.Prior]] = {}
         if config.city is not None:
             self._join_city(config.city)
         self.ports: dict[str, int] = {}
@@ -92,7 +96,8 @@ class App:
         from aggregator.stores.city import CityStore
 
         self.city = CityStore(self.config.twin, keep_steps=self.config.keep_steps)
-        self.projections.append(CityProjection(self.log, self.city, load(file), self.clock))
+        self._city = CityProjection(self.log, self.city, load(file), self.clock)
+        self.projections.append(self._city)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -149,6 +154,11 @@ class App:
     async def _beat(self) -> None:
         self.streams.beat(self.clock.monotonic_ns(), self.clock.wall_ns())
         systemd.notify("WATCHDOG=1")
+        if self._city is not None and self._city.priors is not self._told:
+            self._told = self._city.priors
+            for line in self.streams:
+                for prior in self._told.get(line.gateway, ()) if line.greeted else ():
+                    line.believe(prior)
 
     async def _watch(self) -> None:
         """What other processes changed, and what is to be shown to them."""

@@ -34,7 +34,7 @@ class FromGateway(_message.Message):
     def __init__(self, gateway: _Optional[str] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., clock: _Optional[_Union[ClockReading, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., catalogue: _Optional[_Union[_telemetry_pb2.Catalogue, _Mapping]] = ..., batch: _Optional[_Union[_telemetry_pb2.Batch, _Mapping]] = ..., status: _Optional[_Union[Status, _Mapping]] = ..., receipt: _Optional[_Union[OrderReceipt, _Mapping]] = ..., cosignature: _Optional[_Union[Cosignature, _Mapping]] = ..., unavailable: _Optional[_Union[Unavailable, _Mapping]] = ..., desired_receipt: _Optional[_Union[DesiredReceipt, _Mapping]] = ...) -> None: ...
 
 class ToGateway(_message.Message):
-    __slots__ = ("welcome", "heartbeat", "ack", "resend", "order", "desired", "checkpoint", "refusal", "revoke_orders")
+    __slots__ = ("welcome", "heartbeat", "ack", "resend", "order", "desired", "checkpoint", "refusal", "revoke_orders", "prior")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +44,7 @@ class ToGateway(_message.Message):
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
     REVOKE_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    PRIOR_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     heartbeat: Heartbeat
     ack: Ack
@@ -53,7 +54,8 @@ class ToGateway(_message.Message):
     checkpoint: Checkpoint
     refusal: Refusal
     revoke_orders: RevokeOrders
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., resend: _Optional[_Union[Resend, _Mapping]] = ..., order: _Optional[_Union[Order, _Mapping]] = ..., desired: _Optional[_Union[DesiredState, _Mapping]] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., revoke_orders: _Optional[_Union[RevokeOrders, _Mapping]] = ...) -> None: ...
+    prior: Prior
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., resend: _Optional[_Union[Resend, _Mapping]] = ..., order: _Optional[_Union[Order, _Mapping]] = ..., desired: _Optional[_Union[DesiredState, _Mapping]] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., revoke_orders: _Optional[_Union[RevokeOrders, _Mapping]] = ..., prior: _Optional[_Union[Prior, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("protocol", "software", "boot_id", "epoch", "newest_sequence", "backlog_batches", "backlog_bytes", "monotonic_ns", "wall_ns", "catalogue_digest", "waiting_epoch", "waiting_sequence", "heartbeat_ms")
@@ -290,6 +292,22 @@ class Cosignature(_message.Message):
     checkpoint_digest: bytes
     signature: bytes
     def __init__(self, checkpoint_digest: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class Prior(_message.Message):
+    __slots__ = ("domain", "k", "dt_ns", "states", "mean", "variance")
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    K_FIELD_NUMBER: _ClassVar[int]
+    DT_NS_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    VARIANCE_FIELD_NUMBER: _ClassVar[int]
+    domain: str
+    k: int
+    dt_ns: int
+    states: _containers.RepeatedScalarFieldContainer[str]
+    mean: _containers.RepeatedScalarFieldContainer[float]
+    variance: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, domain: _Optional[str] = ..., k: _Optional[int] = ..., dt_ns: _Optional[int] = ..., states: _Optional[_Iterable[str]] = ..., mean: _Optional[_Iterable[float]] = ..., variance: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Refusal(_message.Message):
     __slots__ = ("reason", "final")

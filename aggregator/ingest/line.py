@@ -35,6 +35,7 @@ class Line:
         "_beat",
         "_messages",
         "_news",
+        "_priors",
         "_refusal",
         "_refused",
         "_settled",
@@ -77,6 +78,7 @@ class Line:
         self._settling: list[Settling] = []
         self._beat: sync_pb2.Heartbeat | None = None
         self._messages: list[sync_pb2.ToGateway] = []
+        self._priors: dict[str, sync_pb2.Prior] = {}  # the newest of each domain
         self._news: asyncio.Future[None] | None = None  # made while the writer waits
 
     @property
@@ -119,6 +121,11 @@ class Line:
             self._settling = [one for one in self._settling if one.position > checkpoint]
             self._wake()
 
+    def believe(self, prior: sync_pb2.Prior) -> None:
+        """What the city believes; a newer one of the same domain replaces one that has not been sent yet."""
+        self._priors[prior.domain] = prior
+        self._wake()
+
     def beat(self, beat: sync_pb2.Heartbeat) -> None:
         self._beat = beat
         self._wake()
@@ -143,6 +150,8 @@ class Line:
             if self._beat is not None:
                 beat, self._beat = self._beat, None
                 return sync_pb2.ToGateway(heartbeat=beat)
+            if self._priors:
+                return sync_pb2.ToGateway(prior=self._priors.pop(next(iter(self._priors))))
             self._news = asyncio.get_running_loop().create_future()
             await self._news
             self._news = None

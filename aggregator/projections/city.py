@@ -7,7 +7,7 @@ never been away. Domains of a changed city file begin anew from what the log sti
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -15,12 +15,14 @@ import numpy as np
 from aggregator.city.desk import Desk
 from aggregator.city.file import City
 from aggregator.city.live import Lane, Live
+from aggregator.city.priors import priors
 from aggregator.projections.history import READ_BYTES, READ_ROWS, unbroken
 from aggregator.stores import Log, Row, StoreError
 from aggregator.stores.city import AlarmRow, CityStore, Forecast, Shown
 from aggregator.twin import Floats
 from aggregator.twin.alarms import BadAlarm, Name, Transition
 from aggregator.twin.measurement import Stamp
+from protos import sync_pb2
 from protos.batch import BatchError, decode
 from protos.clock import Clock, SystemClock
 
@@ -29,6 +31,7 @@ NS = 1_000_000_000
 TICK_NS = 1 * NS
 BEHIND_NS = 5 * NS  # how far behind the clock: most batches arrive within it
 SAVE_NS = 60 * NS  # between checkpoints: what a restart has to do again
+PRIOR_NS = 10 * NS  # between what gateways are told of their states
 FORECAST_NS = 60 * NS  # between forecasts, and risks, of every domain
 RISKS_MAX = 200  # of a domain that are shown
 STRIDE_NS = 30 * NS  # how far the city goes at once while it catches up
@@ -43,10 +46,11 @@ class CityProjection:
     def __init__(self, log: Log, store: CityStore, city: City, clock: Clock | None = None) -> None:
         self.log, self.store, self.city = log, store, city
         self.desk = Desk()
+        self.priors: Mapping[str, Sequence[sync_pb2.Prior]] = {}  # by gateway; a new mapping when there is news
         self._clock = clock or SystemClock()
         self._live: Live | None = None
         self._upto, self._kept = 0, store.checkpoints()[0]
-        self._saved_ns = self._forecast_ns = 0
+        self._saved_ns = self._forecast_ns = self._prior_ns = 0
 
     @property
     def live(self) -> Live:
@@ -116,6 +120,9 @@ class CityProjection:
     def _tick(self, now_ns: int) -> None:
         told = self._advance(now_ns - BEHIND_NS, now_ns)
         told += self._asked(now_ns)
+        if now_ns - self._prior_ns >= PRIOR_NS:
+            self._prior_ns = now_ns
+            self.priors = priors(self.live.lanes.values())
         if now_ns - self._forecast_ns >= FORECAST_NS:
             self._forecast_ns = now_ns
             told += self._foresee(now_ns)

@@ -130,6 +130,7 @@ class Stream:
             "revoke_orders": self._command,
             "desired": self._command,
             "checkpoint": self._command,
+            "prior": self._prior,
             "refusal": self._refusal,
         }
         while (message := await self._hear()) is not None:
@@ -170,6 +171,10 @@ class Stream:
     def _command(self, session: Session, message: pb.ToGateway) -> None:
         self._a.counts.orders_total += 1
         self._a.on_order(getattr(message, str(message.WhichOneof("body"))))
+
+    def _prior(self, session: Session, message: pb.ToGateway) -> None:
+        if not self._a.priors.take(message.prior):
+            log.warning("what the city believes of %s makes no sense: left out", message.prior.domain[:40])
 
     def _refusal(self, session: Session, message: pb.ToGateway) -> None:
         raise Refused(message.refusal.reason, final=message.refusal.final)

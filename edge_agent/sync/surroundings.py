@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from edge_agent.sync.priors import Priors
 from edge_agent.sync.session import Counts
 from edge_agent.sync.settings import Settings
 from edge_agent.sync.store import Buffer
@@ -32,5 +33,6 @@ class Surroundings:
     on_order: Callable[[Command], None]
     status: Callable[[], pb.Status]
     counts: Counts
+    priors: Priors
     outbox: "deque[pb.FromGateway]"  # what others want said; survives the session
     epoch_floor: int = 0  # epochs below it may have been used by an earlier life of this gateway

@@ -14,6 +14,7 @@ from edge_agent.sync.bucket import Bucket
 from edge_agent.sync.enrolment import OPTIONS, Registry
 from edge_agent.sync.faults import Expired, SyncError, WrongTime
 from edge_agent.sync.identity import Facts, Identity
+from edge_agent.sync.priors import Priors
 from edge_agent.sync.session import Counts
 from edge_agent.sync.settings import Config, Settings
 from edge_agent.sync.store import Buffer
@@ -55,7 +56,7 @@ class Sync:
         on_order: Callable[[Command], None] | None = None,
     ) -> None:
         self._settings, self._identity, self._clock, self._time = settings, identity, clock, time
-        self.counts, self.traffic = Counts(), Traffic()
+        self.counts, self.traffic, self.priors = Counts(), Traffic(), Priors()
         self._around = Surroundings(
             gateway="",
             settings=settings,
@@ -66,6 +67,7 @@ class Sync:
             on_order=on_order or self._no_orders,
             status=status,
             counts=self.counts,
+            priors=self.priors,
             outbox=deque(maxlen=OUTBOX_MAX),
         )
         self._registry = Registry(identity, time, clock, settings.name)
