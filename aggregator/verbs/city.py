@@ -11,6 +11,7 @@ aggregator city health                         calibration of each domain; may i
 
 import argparse
 import asyncio
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ from aggregator.city.night import points_of, smoothed, spans
 from aggregator.domains import DOMAINS, module_of
 from aggregator.screen import fail, progress, show
 from aggregator.stores import StoreError
+from aggregator.stores.catalogue import Catalogue
 from aggregator.stores.city import CityStore
 from aggregator.stores.history import Window
 from aggregator.twin.domain import Domain
@@ -35,6 +37,7 @@ from aggregator.verbs import selection
 
 Z90 = 1.6448536269514722
 ROWS_MAX = 100_000
+UNSEEN_SHOWN = 10
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +105,28 @@ def check(args: argparse.Namespace) -> int:
             }
         )
     show(rows, as_json=args.json, title=f"{city.name}: no fault")
+    if args.config.exists():
+        return against(city, config.load(args.config))
     return 0
+
+
+def against(city: City, settings: config.Config) -> int:
+    """Beside what gateways have announced: points of another quantity are faults, unknown ones may still come."""
+    catalogue = Catalogue(settings.catalogue, read_only=True)
+    known = {f"{one.gateway}/{one.device}/{one.name}": one for one in catalogue.points()}
+    catalogue.close()
+    wires = [one for part in city.parts.values() for one in part.wires]
+    wrong = [one for one in wires if one.point in known and known[one.point].quantity != one.quantity]
+    shut = [one for one in wires if one.does == "sets" and one.point in known and not known[one.point].writable]
+    for one in wrong:
+        fail(f"{one.point} measures {known[one.point].quantity}, the city file says {one.quantity}: mend one of them")
+    for one in shut:
+        fail(f"{one.point} cannot be set: declare it as an [[output]] of its gateway, or leave `sets` out")
+    unseen = [name for name in (*(one.point for one in wires), *(one.point for one in city.feeds)) if name not in known]
+    if unseen:
+        some = ", ".join(unseen[:UNSEEN_SHOWN]) + (" …" if len(unseen) > UNSEEN_SHOWN else "")
+        print(f"{len(unseen)} points that no gateway has announced yet: {some}", file=sys.stderr)
+    return 1 if wrong or shut else 0
 
 
 def keys_of(only: str | None) -> Iterator[dict[str, object]]:
