@@ -10,7 +10,6 @@ from typing import NamedTuple, Protocol
 
 from aggregator.decisions import Refused
 
-TYPES = {"tuple[str, ...]": list, "float": float, "int": int}
 SHARES = ("city_wide", "halt_share", "first_share", "min_gain")
 
 
@@ -66,7 +65,7 @@ def _is(pattern: str, one: Setting) -> bool:
     return pattern == one.quantity or fnmatchcase(f"{one.gateway}/{one.point}", pattern)
 
 
-KEYS: dict[str, type] = {one.name: TYPES[str(one.type)] for one in fields(Policy)}
+KEYS: dict[str, type] = {one.name: float if one.type is float else list for one in fields(Policy)}
 
 
 def fault(key: str, value: object) -> str:

@@ -193,7 +193,9 @@ def give(giver: Lane, lanes: Mapping[str, Lane]) -> None:
     given = giver.domain(giver.k).gives(giver.X.mean(axis=1), giver.k)
     t_ns = giver.k * giver.dt_ns
     for one in giver.gives:
-        taker = lanes[one.takes.domain]
+        taker = lanes.get(one.takes.domain)
+        if taker is None:
+            continue  # its step ends after the horizon
         step = t_ns // taker.dt_ns + 1 if one.late else -(-t_ns // taker.dt_ns)
         taker.domain(step).inputs.put(
             one.takes.flow, step, one(given[one.gives.flow]), f"{giver.name}.{one.gives.flow}"
@@ -201,28 +203,25 @@ def give(giver: Lane, lanes: Mapping[str, Lane]) -> None:
 
 
 def begin(city: Checkpointed, scenario: Scenario) -> dict[str, Lane]:
-    """Raises ScenarioError for what is too large, or cannot be built."""
+    """The domains of which a step ends within the horizon. Raises ScenarioError for what is too large, or cannot be."""
     end_ns = city.t_ns + scenario.horizon_ns
-    steps = cells = kept = 0
-    for domain, belief in city.standing.values():
-        own = end_ns // domain.dt_ns - belief.k
-        steps, cells = steps + own, cells + domain.n * scenario.members
-        kept = max(kept, domain.n * min(own, scenario.times))
+    steps = {name: end_ns // domain.dt_ns - belief.k for name, (domain, belief) in city.standing.items()}
+    moving = {name: city.standing[name][0] for name, own in steps.items() if own > 0}
+    if not moving:
+        shortest = min(domain.dt_ns for domain, _ in city.standing.values()) / 1e9
+        raise ScenarioError(f"{scenario.name}: the shortest step takes {shortest:g} s; write a longer horizon")
     for what, have, most, remedy in (
-        ("steps", steps, STEPS_MAX, "a shorter horizon"),
-        ("numbers (states × members)", cells, CELLS_MAX, "fewer members"),
-        ("states × times", kept, KEPT_MAX, "fewer times"),
+        ("steps", sum(steps[name] for name in moving), STEPS_MAX, "a shorter horizon"),
+        ("states × members", sum(one.n for one in moving.values()) * scenario.members, CELLS_MAX, "fewer members"),
+        ("states × times", max(one.n for one in moving.values()) * scenario.times, KEPT_MAX, "fewer times"),
     ):
         if have > most:
             raise ScenarioError(f"{scenario.name}: {have:,} {what}, at most {most:,}; write {remedy}")
-    return {name: _lane(city, scenario, name, end_ns) for name in city.standing}
+    return {name: _lane(city, scenario, name, end_ns) for name in moving}
 
 
 def _lane(city: Checkpointed, scenario: Scenario, name: str, end_ns: int) -> Lane:
     domain, belief = city.standing[name]
-    until = end_ns // domain.dt_ns
-    if until <= belief.k:
-        raise ScenarioError(f"{scenario.name}: a step of {name} takes {domain.dt_ns / 1e9:g} s; write a longer horizon")
     places = {(one.asset, one.quantity): i for i, one in reversed([*enumerate(domain.states)])}
     return Lane(
         name,
@@ -231,7 +230,7 @@ def _lane(city: Checkpointed, scenario: Scenario, name: str, end_ns: int) -> Lan
         city.t_ns,
         belief.sample(scenario.members, _draw(scenario.seed, name)),
         belief.k,
-        until,
+        end_ns // domain.dt_ns,
         city.q_scale.get(name, 1.0),
         [one for one in city.couplings if one.gives.domain == name],
         [one for one in scenario.inputs if one.domain == name],

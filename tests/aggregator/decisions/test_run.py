@@ -114,7 +114,7 @@ def test_an_asset_may_be_another_for_a_while(now: Checkpointed) -> None:
     found = ran(now, replace(MINUTES_10, times=60, assets=[deep])).tracks["blueprint"].mean[:, 0]
     assert (found[:6] < 0.3).all()
     assert found[20] > 0.2
-    with pytest.raises(ScenarioError, match="numbers"):
+    with pytest.raises(ScenarioError, match="fewer members"):
         ran(now, replace(MINUTES_10, members=10**9))
 
 
