@@ -14,6 +14,7 @@ from types import ModuleType
 
 DOMAINS: dict[str, str] = {  # name → module; tests/aggregator/domains/test_every_domain.py runs over them all
     "blueprint": "aggregator.domains._blueprint",
+    "energy": "aggregator.domains.energy",
 }
 
 
