@@ -31,7 +31,7 @@ from edge_agent.rollout.faults import RolloutFault
 from edge_agent.snapshot import Central
 from edge_agent.sources import Teller
 from edge_agent.supervisor import Supervisor
-from edge_agent.sync import Command, Sync
+from edge_agent.sync import Command, Sync, TrustedTime
 from protos import sync_pb2
 from protos.batch import Priority
 from protos.bundle import FILE_BYTES_MAX, BundleError
@@ -59,6 +59,7 @@ class Agent:
         self.rebuild = asyncio.Event()  # like `reload`, without reading the file
         self.health = Health(self.clock)
         self._keep = Supervisor(self.health, self.clock).keep
+        self.time: TrustedTime
         self.field: Field
         self.intake: Intake
         self.buffer: Buffer
@@ -75,14 +76,15 @@ class Agent:
         """
         if self.config.cell.wanted:
             precedence.of_process()
-        self.field = build(self.config, self.clock)
+        self.time = TrustedTime(self.config.state_dir / "time.json", self.clock)
+        self.field = build(self.config, self.clock, self.time)
         self.config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         async with AsyncExitStack() as stack:
             self.buffer = await Buffer.open(self.config.state_dir, self.config.id, self.clock, self.config.buffer)
             stack.push_async_callback(self.buffer.close)
             await self._take_models(stack)
             points = catalogue(self.config, self.fitter.bundles)
-            self.sync = Sync.of(self.config, self.buffer, self.clock, points, self._status, self._command)
+            self.sync = Sync.of(self.config, self.buffer, self.clock, self.time, points, self._status, self._command)
             self.desk = OrderDesk(self.config.id, self.config.state_dir, self.clock, self.sync, self._tick)
             self.helm = Helm(
                 self.config,
@@ -210,7 +212,7 @@ class Agent:
             new = await asyncio.to_thread(load, self.config.file) if anew else self.config
             if fixed := [k for k in NEEDS_RESTART if getattr(new, k) != getattr(self.config, k)]:
                 raise ValueError(f"{', '.join(fixed)} needs a restart: systemctl restart citytwin-edge")
-            field = build(new, self.clock)
+            field = build(new, self.clock, self.time)
             await self._take_new_models(new, field)
         except (ConfigError, ValueError, RolloutFault, BundleError) as error:
             log.error("reload refused, the old configuration stays:\n%s", error)

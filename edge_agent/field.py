@@ -14,6 +14,7 @@ from edge_agent.image import Image, Layout, lay_out
 from edge_agent.profile import Device
 from edge_agent.sources import SOURCES, Source
 from protos.clock import Clock
+from protos.validity import Time
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ def prompt_lines(config: Gateway) -> set[str]:
     return {d.connection for d in modbus if ends_of(d.connection) in ends}
 
 
-def sources_of(config: Gateway, clock: Clock) -> list[Source]:
+def sources_of(config: Gateway, clock: Clock, time: Time | None) -> list[Source]:
     """All but the lines of the control loop."""
     sources: list[Source] = []
     prompt = prompt_lines(config)
@@ -103,14 +104,14 @@ def sources_of(config: Gateway, clock: Clock) -> list[Source]:
             sources.append(resolve(SOURCES["modbus"])(line, devices, clock))
     for broker in config.brokers:
         devices = [d for d in config.devices if d.profile.mqtt is not None and d.connection == broker.name]
-        sources.append(resolve(SOURCES["mqtt"])(config.id, broker, devices, clock))
+        sources.append(resolve(SOURCES["mqtt"])(config.id, broker, devices, clock, time=time))
     return sources
 
 
-def build(config: Gateway, clock: Clock) -> Field:
-    """Nothing is opened yet. Raises ValueError, with every fault of the part that found it, for what only the parts
-    themselves can judge: a payload path, the limits of a check."""
-    return assemble(sources_of(config, clock), config.devices)
+def build(config: Gateway, clock: Clock, time: Time | None = None) -> Field:
+    """Nothing is opened yet; `time` judges brokers' certificates. Raises ValueError, with every fault of the part
+    that found it, for what only the parts themselves can judge: a payload path, the limits of a check."""
+    return assemble(sources_of(config, clock, time), config.devices)
 
 
 Wanted = Sequence[tuple[str, tuple[str, ...]]]  # device, points

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 from edge_agent.files import put_whole, seal, unseal
 from edge_agent.sync.faults import IdentityError
 from protos.clock import NS
+from protos.validity import NO_CHECK_TIME
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 FACTS = b"# citytwin identity "
-NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL: the chain alone; the time is then checked by us
 
 
 @dataclass(frozen=True, slots=True)

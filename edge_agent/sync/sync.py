@@ -83,12 +83,12 @@ class Sync:
         config: Config,
         buffer: Buffer,
         clock: Clock,
+        time: TrustedTime,
         catalogue: telemetry.Catalogue,
         status: Callable[[], pb.Status],
         on_order: Callable[[Command], None] | None = None,
     ) -> Self:
-        """The link of a configured gateway; its identity and what it knows of time are below `state_dir`."""
-        time = TrustedTime(config.state_dir / "time.json", clock)
+        """The link of a configured gateway; its identity is below `state_dir`."""
         identity = Identity(config.state_dir / "identity")
         return cls(Settings.of(config), identity, buffer, clock, time, catalogue, status, on_order)
 

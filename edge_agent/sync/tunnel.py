@@ -18,8 +18,9 @@ from typing import Self
 
 from edge_agent.sync.bucket import Bucket
 from edge_agent.sync.faults import Dead, Expired, SyncError, Unreachable, Untrusted, WrongTime
-from protos.clock import NS, Clock
+from protos.clock import Clock
 from protos.link import AGGREGATOR_URI
+from protos.validity import wrong_with
 
 DIAL_S = 5.0  # a connection and its handshake; more is a link on which heartbeats would not live either
 CHUNK = 16_384  # one TLS record; also the grain of the bandwidth cap
@@ -81,13 +82,8 @@ def check_server(writer: asyncio.StreamWriter, utc_ns: int | None) -> None:
         raise Untrusted(f"the server's certificate does not name {AGGREGATOR_URI}: not an aggregator")
     if utc_ns is None:
         return
-    begins = ssl.cert_time_to_seconds(str(certificate["notBefore"]))
-    ends = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
-    if not begins <= utc_ns // NS <= ends:
-        raise WrongTime(
-            f"the server's certificate is valid from {certificate['notBefore']} to {certificate['notAfter']}, "
-            f"not at {utc_ns // NS} s after 1970"
-        )
+    if wrong := wrong_with(certificate, utc_ns):
+        raise WrongTime(f"the server's certificate is {wrong}")
 
 
 async def drop(writer: asyncio.StreamWriter) -> None:

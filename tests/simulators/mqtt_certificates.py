@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+HOUR_AGO = dt.timedelta(hours=-1)
+
 
 @dataclass(frozen=True)
 class Certificates:
@@ -20,15 +22,19 @@ class Certificates:
     client_key: Path
 
 
-def make(folder: Path) -> Certificates:
-    """An authority, a server certificate for 127.0.0.1 and a client certificate, as PEM files."""
+def make(folder: Path, begins: dt.timedelta = HOUR_AGO) -> Certificates:
+    """An authority, a server certificate for 127.0.0.1 and a client certificate, as PEM files.
+
+    All are good from `begins` after now, for 25 hours.
+    """
+    first = dt.datetime.now(dt.UTC) + begins
     folder.mkdir(parents=True, exist_ok=True)
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = certificate("test authority", ca_key, "test authority", ca_key, True)
+    ca = certificate("test authority", ca_key, "test authority", ca_key, True, first)
     paths = {"ca": save(folder / "ca.pem", ca)}
     for name in ("server", "client"):
         key = ec.generate_private_key(ec.SECP256R1())
-        paths[name] = save(folder / f"{name}.pem", certificate(name, key, "test authority", ca_key, False))
+        paths[name] = save(folder / f"{name}.pem", certificate(name, key, "test authority", ca_key, False, first))
         paths[f"{name}_key"] = folder / f"{name}.key"
         paths[f"{name}_key"].write_bytes(
             key.private_bytes(
@@ -53,16 +59,16 @@ def certificate(
     issuer: str,
     issuer_key: ec.EllipticCurvePrivateKey,
     authority: bool,
+    first: dt.datetime,
 ) -> x509.Certificate:
-    now = dt.datetime.now(dt.UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(named(name))
         .issuer_name(named(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(first)
+        .not_valid_after(first + dt.timedelta(hours=25))
         .add_extension(x509.BasicConstraints(authority, None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
     )

@@ -21,6 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edge_agent.profile import Broker
 from edge_agent.sources.mqtt.limits import CONNECT_S, PAYLOAD_MAX, WINDOW_MAX
 from edge_agent.sources.mqtt.reading import MqttError, Request
+from protos.validity import Time, judged_by
 
 log = logging.getLogger(__name__)
 HEADER_MAX = 4096  # topic and properties of a message, beside its payload
@@ -33,8 +34,8 @@ class ConnectionFault(MqttError):
     """The broker cannot be reached, refuses us, or went away."""
 
 
-def tls_of(broker: Broker) -> ssl.SSLContext | None:
-    """The context of a broker with TLS. Raises ConnectionFault, naming the file."""
+def tls_of(broker: Broker, time: Time | None = None) -> ssl.SSLContext | None:
+    """The context of a broker with TLS, which judges dates by `time`. Raises ConnectionFault, naming the file."""
     if not broker.tls:
         return None
     try:
@@ -44,6 +45,8 @@ def tls_of(broker: Broker) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         files = [str(one) for one in (broker.ca_file, broker.certificate_file, broker.key_file) if one]
         raise ConnectionFault(f"broker {broker.name}: cannot use {', '.join(files)}: {error}") from error
+    if time is not None:
+        judged_by(time, context)
     return context
 
 
@@ -71,7 +74,15 @@ def session_of(broker: Broker) -> Properties | None:
 class Connection:
     """`async with Connection(…)` connects; `closed()` returns when it ends. Raises ConnectionFault."""
 
-    def __init__(self, broker: Broker, client_id: str, on_message: OnMessage, manual_ack: bool = True) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        on_message: OnMessage,
+        manual_ack: bool = True,
+        time: Time | None = None,
+    ) -> None:
+        """Without `time` a broker's certificate is judged by the machine's own clock."""
         self.broker = broker
         self.session_present = False
         fifth = broker.version == 5
@@ -87,7 +98,7 @@ class Connection:
             properties=session_of(broker),
             timeout=CONNECT_S,
             keepalive=broker.keepalive_s,
-            tls_context=tls_of(broker),
+            tls_context=tls_of(broker, time),
         )
         self._paho: Paho = self._client._client
         self._paho.disable_logger()  # paho says nothing that aiomqtt does not raise, but says it for each message

@@ -27,6 +27,7 @@ from edge_agent.sources.mqtt.topics import Topics
 from edge_agent.sources.mqtt.window import Held, Window
 from edge_agent.sources.mqtt.writes import Writes, refusal
 from protos.clock import NS, Clock
+from protos.validity import Time
 
 log = logging.getLogger(__name__)
 UNKNOWN_VALUE = float("nan")
@@ -53,6 +54,7 @@ def kinds_of(devices: Sequence[Device], zone: ZoneInfo) -> list[Kind]:
 class Mqtt:
     """The source of one broker. Raises PlaceError for places that cannot be.
 
+    `time` judges the broker's certificate; without it the machine's own clock does.
     `ack_after_commit=False` acknowledges on receipt; only tests use it, to show what is then lost.
     """
 
@@ -63,11 +65,13 @@ class Mqtt:
         devices: Sequence[Device],
         clock: Clock,
         *,
+        time: Time | None = None,
         ack_after_commit: bool = True,
     ) -> None:
         self.name = broker.name
         self.broker = broker
         self.clock = clock
+        self._time = time
         self.client_id = broker.client_id or f"citytwin-{gateway}-{broker.name}"
         self._manual = ack_after_commit
         self._kinds = kinds_of(devices, ZoneInfo(broker.zone))
@@ -113,7 +117,7 @@ class Mqtt:
             await self.clock.sleep_until(self.clock.monotonic_ns() + pause_ns)
 
     async def _one_connection(self) -> None:
-        connection = Connection(self.broker, self.client_id, self._on_message, self._manual)
+        connection = Connection(self.broker, self.client_id, self._on_message, self._manual, self._time)
         self._connection = connection  # messages of the session come before CONNECT returns
         try:
             async with connection:

@@ -5,7 +5,8 @@ import gc
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import aiomqtt
@@ -15,7 +16,7 @@ from edge_agent.profile import Broker, Field, PointSpec
 from edge_agent.sources import Outcome
 from edge_agent.sources.mqtt.connection import Connection, ConnectionFault
 from edge_agent.sources.mqtt.reading import BAD_STALE, OLD
-from protos.clock import SteppedClock
+from protos.clock import NS, SteppedClock
 from tests.edge.sources.mqtt.listening import WAIT_S, device_of, listening
 from tests.simulators import mqtt_certificates
 from tests.simulators.mqtt_broker import MosquittoBroker, free_port, mosquitto_broker
@@ -141,6 +142,54 @@ async def test_tls_with_certificates_of_both_ends(tmp_path: Path, version: int) 
                 pass
         with pytest.raises(ConnectionFault, match=r"cannot use .*server\.key"):
             Connection(broker(server, tls=True, ca_file=made.server_key), "c", print)
+    gc.collect()
+
+
+@dataclass(frozen=True)
+class Believed:
+    """A time, and whether anybody vouches for it."""
+
+    days: float  # from now
+    sure: bool
+
+    def utc_ns(self) -> int:
+        return time.time_ns() + int(self.days * 86_400 * NS)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("begins", "believed", "good"),
+    [
+        (10, None, False),  # the negative control: the machine's clock is ten days behind, and OpenSSL asks it
+        (10, Believed(10.5, sure=True), True),
+        (10, Believed(0, sure=True), False),
+        (10, Believed(12, sure=True), False),
+        (10, Believed(-20_000, sure=False), True),  # 1970, and nobody vouches: what has not begun may well have
+        (10, Believed(12, sure=False), False),  # … but what was over when time was last known is over
+        (-10, None, False),
+        (-10, Believed(-9.5, sure=True), True),  # the machine's clock is ahead
+        (-10, Believed(0, sure=True), False),
+    ],
+)
+async def test_a_brokers_dates_are_judged_by_the_time_that_may_be_believed(
+    tmp_path: Path, begins: int, believed: Believed | None, good: bool
+) -> None:
+    made = mqtt_certificates.make(tmp_path / "ca", timedelta(days=begins))
+    with mosquitto_broker(tmp_path / "broker", certificates=made) as server:
+        told = broker(server, tls=True, ca_file=made.ca)
+        if good:
+            async with Connection(told, "c", print, time=believed):
+                pass
+        else:
+            with pytest.raises(ConnectionFault, match="certificate"):
+                async with Connection(told, "c", print, time=believed):
+                    pass
+        stranger = broker(
+            server, tls=True, ca_file=mqtt_certificates.make(tmp_path / "other", timedelta(days=begins)).ca
+        )
+        with pytest.raises(ConnectionFault, match="certificate"):
+            async with Connection(stranger, "c", print, time=believed):
+                pass
     gc.collect()
 
 
