@@ -59,7 +59,7 @@ class Agent:
         self.rebuild = asyncio.Event()  # like `reload`, without reading the file
         self.health = Health(self.clock)
         self._keep = Supervisor(self.health, self.clock).keep
-        self.time: TrustedTime
+        self.time = TrustedTime(self.config.state_dir / "time.json", self.clock)
         self.field: Field
         self.intake: Intake
         self.buffer: Buffer
@@ -76,7 +76,6 @@ class Agent:
         """
         if self.config.cell.wanted:
             precedence.of_process()
-        self.time = TrustedTime(self.config.state_dir / "time.json", self.clock)
         self.field = build(self.config, self.clock, self.time)
         self.config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         async with AsyncExitStack() as stack:
