@@ -1,6 +1,8 @@
 """Accepted orders of the aggregator, as one more controller with its place in the local priority. Never a write.
 
-What is accepted is judged elsewhere (`orders.py`), in the main loop; here an order is only a value with an end.
+What is accepted is judged elsewhere (`orders.py`), in the main loop; here an order is only a value with an end. It is
+over at the first tick after its end, at most one period late, and nobody rides it out: the output goes to lower ranks,
+or to its safe value. An end that must be met to the tick is given a period earlier.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,9 +1,10 @@
 """What a controller knows of a point: its newest trusted value, for as long as that is not stale.
 
 One spike, one lost answer or one message that came twice does not blind a controller: until the last value that
-could be trusted is older than the port allows, it stands. Then there is none, and the controller does what its
-FALLBACK says. A sensor that froze is marked by cleaning (STUCK) and goes the same way; one that reports on change
-only is alive as long as its period (its heartbeat) says.
+could be trusted is older than the port allows (the controller's `stale_s`; three periods of the point where the file
+says nothing), it stands. Then there is none, and the controller does what its FALLBACK says. A sensor that froze is
+marked by cleaning (STUCK) and goes the same way; one that reports on change only is alive as long as its period (its
+heartbeat) says.
 """
 
 import math

@@ -41,7 +41,7 @@ def test_lines_are_in_the_file_and_a_repeated_one_once(root: logging.Logger, tmp
     assert lines[-1] == "OSError: no route"
 
 
-def test_who_logs_does_not_wait_for_a_disk_that_is_stuck(
+def test_rule_25_who_logs_does_not_wait_for_a_disk_that_is_stuck(
     root: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file is a pipe that nobody reads: the writer stands still, and everybody else goes on."""

@@ -110,7 +110,7 @@ async def test_it_follows_the_input_and_leaves_the_output_safe(tmp_path: Path) -
     assert any("follow0" in text for frame in stage.told for _, text in frame.texts), "the audit hears who decides"
 
 
-async def test_a_silent_device_and_a_slow_one_delay_nobody(tmp_path: Path) -> None:
+async def test_rule_25_a_silent_device_and_a_slow_one_delay_nobody(tmp_path: Path) -> None:
     with devices("--ports", "3", "--echo-ms", "50", "--slow", "2:0.2", "--dead", "3") as found:
         stage = Stage(site(tmp_path, found.ports, period_ms=100, outputs=3))
         async with stage.running():

@@ -64,7 +64,7 @@ def test_what_brings_a_text_is_always_kept() -> None:
     assert len(scene.of("tank")) == 3
 
 
-def test_every_actuation_is_recorded_with_what_it_rests_on() -> None:
+def test_rule_24_every_actuation_is_recorded_with_what_it_rests_on() -> None:
     scene = Scene()
     for number in range(9):
         scene.tick(DECIDED._replace(value=40.0 + number), acted=number in (3, 7), level=number / 10)

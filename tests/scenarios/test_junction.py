@@ -58,7 +58,7 @@ def junction(folder: Path) -> Iterator[Junction]:
             yield Junction(site_of(told, folder), process, client)
 
 
-def test_it_is_asked_and_goes_on_alone(tmp_path: Path) -> None:
+def test_rule_17_it_is_asked_and_goes_on_alone(tmp_path: Path) -> None:
     config, log = tmp_path / "gateway.toml", tmp_path / "agent.log"
     with junction(tmp_path) as it:
         config.write_text(it.site)

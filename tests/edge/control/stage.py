@@ -102,13 +102,24 @@ class Stage:
 
     def tick(self, wishes: Mapping[str, float | Span] | None = None, after_ns: int = PERIOD_NS) -> Decision:
         """One tick, `after_ns` later: read, wish, decide, judge, write, be answered."""
+        said = [
+            (one, [wish_of(wishes[one.name], MODEL.get(one.name, ""))])
+            for one in VOICES
+            if wishes and one.name in wishes
+        ]
+        return self._tick(said, after_ns)
+
+    def tick_of(self, name: str, wishes: Sequence[Wish]) -> Decision:
+        """One tick in which this voice says what a real controller wished."""
+        return self._tick([(one, wishes) for one in VOICES if one.name == name], PERIOD_NS)
+
+    def _tick(self, said: Sequence[tuple[Controller, Sequence[Wish]]], after_ns: int) -> Decision:
         self.now_ns += after_ns
         if self.polled and not self.device.dead:
             self.guard.seen(0, self.device.value, self.now_ns - 1)
         self.arbiter.begin(self.guard.standing())
-        for one in VOICES:
-            if wishes and one.name in wishes:
-                self.arbiter.narrow(one, [wish_of(wishes[one.name], MODEL.get(one.name, ""))], self.now_ns)
+        for voice_, wishes in said:
+            self.arbiter.narrow(voice_, wishes, self.now_ns)
         decisions = self.arbiter.conclude(self.now_ns)
         if self.rogue is not None:
             decisions = [Decision(self.rogue, Authority.LOCAL, "rogue", "says so", self.now_ns + self.output.ttl_ns)]

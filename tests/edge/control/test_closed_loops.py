@@ -45,7 +45,7 @@ def test_pid_step_response_is_the_analytic_one() -> None:
     assert ys[-1] == pytest.approx(10.0, abs=0.01)
 
 
-def test_anti_windup_against_none() -> None:
+def test_rule_16_anti_windup_against_none() -> None:
     """A step beyond what the output can do at once: without back-calculation the integral has to be paid back."""
 
     def overshoot(tracking_s: float) -> float:
@@ -220,7 +220,7 @@ class Nonsense:
         return np.full_like(x, np.nan)
 
 
-def test_mpc_with_a_model_that_gives_no_numbers_does_what_the_rule_does() -> None:
+def test_rule_13_mpc_with_a_model_that_gives_no_numbers_does_what_the_rule_does() -> None:
     model = Nonsense()
     rig = Rig(mpc_of(model, excursions=3), [output("pump", 0.0, 25.0)], period_ns=5 * NS, predictors={"tanks": model})
     said = []

@@ -137,7 +137,7 @@ def test_it_is_durable_before_it_may_act(tmp_path: Path, monkeypatch: pytest.Mon
     assert not (tmp_path / FILE).exists()
 
 
-def test_killed_at_any_moment_it_executes_nothing_twice(tmp_path: Path) -> None:
+def test_rule_04_killed_at_any_moment_it_executes_nothing_twice(tmp_path: Path) -> None:
     orders = [ISSUER.order(VALVE, 40.0), ISSUER.order("lock/gate", 1.0)]
 
     async def before(one: Desk) -> None:

@@ -126,7 +126,7 @@ def test_it_takes_over_without_a_bump(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "role", "fault"), MATRIX, ids=[" · ".join(one) for one in MATRIX])
-def test_a_failing_sensor_leads_to_the_declared_fallback(kind: str, role: str, fault: str) -> None:
+def test_rule_12_a_failing_sensor_leads_to_the_declared_fallback(kind: str, role: str, fault: str) -> None:
     assert not misbehaviour(kind, role, fault)
 
 

@@ -42,14 +42,14 @@ def test_a_good_order_is_accepted_until_its_end() -> None:
 # ---- at most once, never older than the last
 
 
-def test_at_most_once() -> None:
+def test_rule_04_at_most_once() -> None:
     one, order = book(), ISSUER.order()
     one.accept(order, MONO_NS, SYNCED)
     assert "it was received before" in refusal(one, order)
     assert one.known(order)
 
 
-def test_never_older_than_the_last() -> None:
+def test_rule_04_never_older_than_the_last() -> None:
     one, older, newer = book(), ISSUER.order(), ISSUER.order()
     one.accept(newer, MONO_NS, SYNCED)
     assert f"order {newer.id} is newer" in refusal(one, older)
@@ -62,7 +62,7 @@ def test_each_output_and_class_has_a_fence_of_its_own() -> None:
     assert [one.accept(order, MONO_NS, SYNCED).emergency for order in reversed(first)] == [True, False, False]
 
 
-def test_an_all_stop_is_for_ever() -> None:
+def test_rule_23_an_all_stop_is_for_ever() -> None:
     one, before = book(), ISSUER.order()
     one.accept(before, MONO_NS, SYNCED)
     waiting, stop, after = ISSUER.order("lock/gate", 1.0), ISSUER.stop(), ISSUER.order("lock/gate", 1.0)
@@ -95,7 +95,7 @@ def test_without_its_memory_it_takes_no_order_until_a_fresh_all_stop(damage: byt
 # ---- never late
 
 
-def test_never_late() -> None:
+def test_rule_05_never_late() -> None:
     order = ISSUER.order(not_after_utc_ns=NOW_NS + 10 * NS)
     assert refusal(book(), order, now_ns=MONO_NS + 10 * NS) == "too late"
     assert refusal(book(), order, now_ns=MONO_NS + 10 * NS - SYNCED.error_ns) == "too late"  # it might be
@@ -107,7 +107,7 @@ def test_never_from_the_future() -> None:
     assert refusal(book(), order) == "issued in the future"
 
 
-def test_with_an_unsynced_clock_only_the_lifetime_counts() -> None:
+def test_rule_05_with_an_unsynced_clock_only_the_lifetime_counts() -> None:
     late = ISSUER.order(not_after_utc_ns=NOW_NS + 1, lifetime_ms=10_000)
     accepted = book().accept(late, MONO_NS, UNSYNCED)
     assert accepted.instruction.until_ns == MONO_NS + 10 * NS - TRAVEL_NS
@@ -136,7 +136,7 @@ def test_with_an_unsynced_clock_only_the_lifetime_counts() -> None:
         ({"not_after_utc_ns": NOW_NS + LONGEST_NS + 1}, "at most 24 h"),
     ],
 )
-def test_refused_with_a_reason(fields: dict[str, object], told: str) -> None:
+def test_rule_04_refused_with_a_reason(fields: dict[str, object], told: str) -> None:
     order = ISSUER.order()
     for key, value in fields.items():
         setattr(order, key, value)
@@ -153,7 +153,7 @@ def test_refused_with_a_reason(fields: dict[str, object], told: str) -> None:
     ["id", "gateway", "device", "point", "value", "issued_utc_ns", "not_after_utc_ns", "lifetime_ms", "fence",
      "issuer", "emergency", "why"],
 )  # fmt: skip
-def test_every_field_is_signed(field: str) -> None:
+def test_rule_04_every_field_is_signed(field: str) -> None:
     order = ISSUER.order()
     before = getattr(order, field)
     setattr(order, field, not before if isinstance(before, bool) else before + type(before)(1))
@@ -164,7 +164,7 @@ def test_every_field_is_signed(field: str) -> None:
 def test_no_field_is_forgotten() -> None:
     """A field that is added to the message must be signed, or be named here."""
     known = set(sync_pb2.Order.DESCRIPTOR.fields_by_name) - {"signature", "chain"}
-    marks = test_every_field_is_signed.pytestmark  # type: ignore[attr-defined]
+    marks = test_rule_04_every_field_is_signed.pytestmark  # type: ignore[attr-defined]
     assert known == set(marks[0].args[1])
 
 

@@ -205,6 +205,28 @@ def test_rule_02_an_order_is_a_controller_with_a_place_in_the_priority() -> None
     assert not orders.decide(view_at(5 * S), [])
 
 
+def test_rule_05_an_order_is_over_at_the_first_tick_after_its_end() -> None:
+    """At most one period late, though nothing comes from outside any more; it is not ridden out on the TTL."""
+    stage, orders, begun_ns = Stage(replace(OUTPUT, ttl_ns=60 * S)), CentralOrder(), 1000 * S
+    orders.give(Instruction("a", 0, 30.0, begun_ns + 10 * PERIOD_NS + 1, 1, ""))
+    for number in range(1, 13):
+        view = view_at(begun_ns + number * PERIOD_NS)
+        decision = stage.tick_of(orders.name, orders.decide(view, ()))
+        over = view.now_ns > begun_ns + 10 * PERIOD_NS
+        assert (decision.value, decision.authority) == (
+            (0.0, Authority.FAILSAFE) if over else (30.0, Authority.CENTRAL)
+        )
+
+
+def test_rule_05_an_order_ends_by_the_monotonic_clock_whatever_the_wall_says() -> None:
+    orders = CentralOrder()
+    orders.give(Instruction("a", 0, 30.0, 5 * S, 1, ""))
+    for utc_ns in (None, 0, 10**18, -(10**18)):
+        view = view_at(4 * S)
+        assert orders.decide(View(view.now_ns, view.values, view.codes, view.age_ns, utc_ns), [])
+    assert not orders.decide(view_at(5 * S), [])
+
+
 def test_rule_23_all_stop_revokes_every_order_at_or_below_its_fence() -> None:
     orders = CentralOrder()
     for fence in (1, 2, 3):

@@ -18,7 +18,7 @@ def read(sense: Sense, image: Image, now_s: float) -> float | None:
     return sense.read(image.freeze(round(now_s * NS)))
 
 
-def test_what_was_never_seen_is_none() -> None:
+def test_rule_11_what_was_never_seen_is_none() -> None:
     image, sense = Image(("device/point",)), Sense(Port(0, STALE_NS))
     assert read(sense, image, 1) is None
     assert sense.received_ns == -1
@@ -33,7 +33,7 @@ def test_what_was_never_seen_is_none() -> None:
         code(Quality.BAD, Reason.NO_ANSWER),
     ],
 )
-def test_the_last_trusted_value_stands_until_it_is_stale(doubt: int) -> None:
+def test_rule_11_the_last_trusted_value_stands_until_it_is_stale(doubt: int) -> None:
     image, sense = Image(("device/point",)), Sense(Port(0, STALE_NS))
     image.take(frame(LAYOUT, 10, 5.0))
     assert read(sense, image, 10) == 5.0
@@ -52,7 +52,7 @@ def test_an_estimate_and_a_value_whose_time_alone_is_in_doubt_are_trusted(reason
     assert read(sense, image, 10) == 5.0
 
 
-def test_silence_is_no_value_and_neither_is_nan() -> None:
+def test_rule_11_silence_is_no_value_and_neither_is_nan() -> None:
     image, sense = Image(("device/point",)), Sense(Port(0, STALE_NS))
     image.take(frame(LAYOUT, 10, float("nan")))
     assert read(sense, image, 10) is None

@@ -174,7 +174,7 @@ async def test_what_is_no_modbus_ends_the_connection(server: Server, junk: bytes
     writer.close()
 
 
-async def test_the_heartbeat_is_the_other_sides(
+async def test_rule_07_the_heartbeat_is_the_other_sides(
     server: Server, master: AsyncModbusTcpClient, clock: SteppedClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

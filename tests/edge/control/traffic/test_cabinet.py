@@ -24,7 +24,7 @@ def test_a_request_that_is_none_changes_nothing(code: int) -> None:
     assert (cabinet.asked, cabinet.refused) == (201, 1)
 
 
-def test_too_early_a_force_off_waits_for_the_minimum_green() -> None:
+def test_rule_16_too_early_a_force_off_waits_for_the_minimum_green() -> None:
     cabinet = Cabinet(GROUPS, min_green_s=8)
     ticked(cabinet, 3)
     cabinet.request(302)
@@ -33,7 +33,7 @@ def test_too_early_a_force_off_waits_for_the_minimum_green() -> None:
     assert cabinet.tick() == "yry"
 
 
-def test_yellow_and_all_red_are_its_own() -> None:
+def test_rule_16_yellow_and_all_red_are_the_cabinets_own() -> None:
     cabinet = Cabinet(GROUPS, min_green_s=5, yellow_s=3, all_red_s=2)
     ticked(cabinet, 5)
     cabinet.request(302)
@@ -47,13 +47,13 @@ def test_who_is_green_in_both_stays_green() -> None:
     assert ticked(cabinet, 4) == ["Gry", "Gry", "Gry", "Grr"]
 
 
-def test_without_requests_it_runs_its_own_plan() -> None:
+def test_rule_17_without_requests_it_runs_its_own_plan() -> None:
     cabinet = Cabinet(GROUPS)
     ticked(cabinet, 70)
     assert cabinet.history[:3] == [(1, 20), (2, 15), (3, 10)]
 
 
-def test_a_request_lapses() -> None:
+def test_rule_17_a_request_lapses() -> None:
     cabinet = Cabinet(GROUPS)
     cabinet.request(201)
     ticked(cabinet, TTL_S)

@@ -142,7 +142,7 @@ async def test_a_server_that_is_not_there_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_late_answers_are_never_taken_for_another_register(kind: str) -> None:
+async def test_rule_26_late_answers_are_never_taken_for_another_register(kind: str) -> None:
     points = [point(f"r{k}", 100 * (k // 4) + k % 4) for k in range(20)]  # five blocks of the same shape
     expected = np.array([100.0 * (k // 4) + k % 4 for k in range(20)])
     faults = {"late": 0.02, "duplicated": 0.03, "garbled": 0.02, "late_ms": (30, 120)}
