@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -37,6 +38,7 @@ from protos import sync_pb2
 from protos.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
+    from aggregator.decisions.steward import Steward
     from aggregator.projections.city import CityProjection
     from aggregator.stores.city import CityStore
 
@@ -85,6 +87,8 @@ class App:
         self.city: CityStore | None = None
         self._city: CityProjection | None = None
         self._told: Mapping[str, Sequence[sync_pb2.Prior]] = {}
+        self.steward: Steward | None = None
+        self._closing: list[Callable[[], None]] = []
         if config.city is not None:
             self._join_city(config.city)
         self.ports: dict[str, int] = {}
@@ -98,6 +102,18 @@ class App:
         self.city = CityStore(self.config.twin, keep_steps=self.config.keep_steps)
         self._city = CityProjection(self.log, self.city, load(file), self.clock)
         self.projections.append(self._city)
+        self._join_decisions()
+
+    def _join_decisions(self) -> None:
+        """On a connection of its own: so `dispatch` sees the orders that it gives, as those of any verb."""
+        from aggregator.decisions.sight import verdict_of
+        from aggregator.decisions.steward import Steward
+        from aggregator.stores.city import CityStore
+        from aggregator.stores.decisions import Decisions
+
+        table, sight = Catalogue(self.config.catalogue), CityStore(self.config.twin, read_only=True)
+        self._closing += [table.close, sight.close]
+        self.steward = Steward(Decisions(table), self.config.decisions, verdict_of(sight), self.clock)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -127,6 +143,7 @@ class App:
             ("orders", lambda: self._every(LOOK_NS, self.dispatch.tick)),
             ("chores", lambda: self._every(CHORES_NS, self._chores)),
             *((one.name, one.run) for one in self.projections),
+            *((("decisions", partial(self._every, NS, self.steward.tick)),) if self.steward else ()),
         ]
 
     async def _kept_up(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
@@ -231,6 +248,8 @@ class App:
         self.history.close()
         if self.city is not None:
             self.city.close()
+        for close in self._closing:
+            close()
         self.catalogue.close()
         self.config.endpoints.unlink(missing_ok=True)
         self._lock.close()

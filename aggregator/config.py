@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from aggregator.decisions import policy
+from aggregator.decisions.policy import Policy
 from aggregator.limits import Limits
 from protos.lines import Lines
 
@@ -20,6 +22,7 @@ KEYS: dict[str, dict[str, type]] = {
     "enrolment": {"listen": str, "address": str},
     "history": {"retention_days": int},
     "city": {"file": str, "keep_steps": int},
+    "decisions": policy.KEYS,
     "limits": {one.name: float if one.type is float else int for one in fields(Limits)},
 }
 TEMPLATE = """\
@@ -42,6 +45,17 @@ listen = "{host}:7444"
 [city]
 # file = "city.toml"           # the city's twin: assets, points, couplings; `aggregator city keys` tells what is in it
 # keep_steps = 8640            # of the pictures of each domain: a day of steps of 10 s
+
+[decisions]                    # plans that become orders; `aggregator decisions` shows and approves them
+# automatic = []               # domains whose plans need nobody's approval while their twin is calibrated
+# person_only = []             # quantities, or "gateway/device/point" with * and ?, that always need a person
+# city_wide = 0.5              # from this share of the gateways on, two persons must agree
+# min_gain = 0.01              # share of what it costs without the plan; for less nothing is proposed
+# approve_s = 900.0            # how old the state may be that an approved plan rests on
+# order_s = 900.0              # what one order lasts at most
+# watch_s = 60.0               # between one gateway, first_share of them, and all
+# first_share = 0.05
+# halt_share = 0.05            # share of its orders that may fail
 
 [limits]
 # gateways = 2000
@@ -67,6 +81,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     city: Path | None = None  # the city file
     keep_steps: int = 8_640  # of the pictures of each domain
+    decisions: Policy = field(default_factory=Policy)
 
     @property
     def catalogue(self) -> Path:
@@ -84,6 +99,11 @@ class Config:
     def twin(self) -> Path:
         """What is kept of the live city."""
         return self.state_dir / "city.sqlite"
+
+    @property
+    def scenarios(self) -> Path:
+        """Scenarios that were run, and what became of them."""
+        return self.state_dir / "scenarios.sqlite"
 
     @property
     def ca(self) -> Path:
@@ -129,6 +149,7 @@ def load(path: Path) -> Config:
         Limits(**part["limits"]),
         (path.parent / part["city"]["file"]).resolve() if "file" in part["city"] else None,
         part["city"].get("keep_steps", plain.keep_steps),
+        policy.of(part["decisions"]),
     )
 
 
@@ -159,6 +180,8 @@ def _fault(section: str, key: str, value: object) -> str:
         return 'write a list of texts: ["twin.example.org"]'
     if key in ("listen", "address") and isinstance(value, str) and not _is_address(value):
         return "write host:port, the port from 0 to 65535"
+    if section == "decisions" and (wrong := policy.fault(key, value)):
+        return wrong
     if isinstance(value, (int, float)) and (value < 0 or (section == "limits" and value == 0)):
         return "write a number greater than 0" if section == "limits" else "write 0 or more"
     return ""

@@ -55,6 +55,7 @@ ALSO = {  # file or folder → further parts it may import
     "aggregator/cli.py": {"aggregator.verbs"},
     "aggregator/decisions/": {"aggregator.city"},  # what may be done about the city
     "aggregator/projections/city.py": {"aggregator.city"},
+    "aggregator/config.py": {"aggregator.decisions"},  # whose policy it reads
     "aggregator/decisions/checkpointed.py": {"aggregator.city"},
     "aggregator/decisions/run.py": {"aggregator.city"},  # couplings are the city's
     "aggregator/decisions/scenario_file.py": {"aggregator.city", "aggregator.domains"},

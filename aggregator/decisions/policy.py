@@ -3,10 +3,10 @@
 Nothing is automatic unless the configuration names its domain; what is person-only never is.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from aggregator.decisions import Refused
 
@@ -66,6 +66,12 @@ def _is(pattern: str, one: Setting) -> bool:
 
 
 KEYS: dict[str, type] = {one.name: float if one.type is float else list for one in fields(Policy)}
+
+
+def of(table: Mapping[str, Any]) -> Policy:
+    """From a table whose values have no fault."""
+    found: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in table.items()}
+    return Policy(**found)
 
 
 def fault(key: str, value: object) -> str:

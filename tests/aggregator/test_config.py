@@ -55,3 +55,24 @@ def test_no_toml(content: bytes, tmp_path: Path) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="aggregator init"):
         load(tmp_path / "none.toml")
+
+
+def test_the_policy_of_decisions(tmp_path: Path) -> None:
+    file = tmp_path / "aggregator.toml"
+    head = f'[aggregator]\nstate_dir = "{tmp_path}"\n[decisions]\n'
+    file.write_text(head + 'automatic = ["energy"]\nperson_only = ["signal_plan", "gw-*/pump/*"]\nwatch_s = 5\n')
+    policy = load(file).decisions
+    assert policy.automatic == ("energy",)
+    assert policy.person_only == ("signal_plan", "gw-*/pump/*")
+    assert policy.watch_s == 5
+    file.write_text(
+        head + 'automatic = "energy"\ncity_wide = 1.5\napprove_s = 0\nwatch_s = -1\nperson_only = ["a/b"]\nwho = 1\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    told = [line.removeprefix(f"{file}:") for line in str(caught.value).splitlines()]
+    assert [line.split(":")[0] for line in told] == ["4", "5", "6", "7", "8", "9"]
+    for needle, line in zip(
+        ("a list of texts", "a share", "from 1 to", "from 0 to", "with *", "no such key"), told, strict=True
+    ):
+        assert needle in line
