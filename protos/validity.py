@@ -1,7 +1,8 @@
 """Whether a certificate counts at a time that is given: for machines whose own clock may say 1970.
 
 OpenSSL can check a chain without the time (NO_CHECK_TIME), Python cannot tell it another. So the chain and the name are
-OpenSSL's business, and the leaf's dates are judged here by the best time that there is.
+OpenSSL's business, and the leaf's dates are judged here by the best time that there is. Where the machine's clock is
+vouched for, OpenSSL judges the dates of the whole chain as well.
 """
 
 import ssl
@@ -18,6 +19,11 @@ class Time(Protocol):
     @property
     def sure(self) -> bool:
         """Whether anybody vouches for it."""
+        ...
+
+    @property
+    def wall_is_right(self) -> bool:
+        """Whether the machine's own clock agrees with it; where nobody vouches, whether it is not known to be wrong."""
         ...
 
     def utc_ns(self) -> int:
@@ -40,7 +46,8 @@ def wrong_with(certificate: Mapping[str, Any], utc_ns: int, *, sure: bool = True
 
 
 def judged_by(time: Time, context: ssl.SSLContext) -> None:
-    """Have `context` check dates by `time` instead of the machine's clock: every handshake, before a byte is sent."""
+    """Have `context` check dates by `time`, in every handshake, before a byte is sent; by the machine's clock only
+    where that is vouched for. For a context that is made for one connection: clocks change."""
 
     class Timed(ssl.SSLSocket):
         def do_handshake(self, block: bool = False) -> None:
@@ -48,5 +55,6 @@ def judged_by(time: Time, context: ssl.SSLContext) -> None:
             if wrong := wrong_with(self.getpeercert() or {}, time.utc_ns(), sure=time.sure):
                 raise ssl.SSLError(f"the certificate is {wrong}")
 
-    context.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
+    if not (time.sure and time.wall_is_right):
+        context.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
     context.sslsocket_class = Timed

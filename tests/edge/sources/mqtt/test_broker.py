@@ -152,6 +152,10 @@ class Believed:
     days: float  # from now
     sure: bool
 
+    @property
+    def wall_is_right(self) -> bool:
+        return abs(self.days) < 1 / 24
+
     def utc_ns(self) -> int:
         return time.time_ns() + int(self.days * 86_400 * NS)
 
