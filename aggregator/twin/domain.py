@@ -73,7 +73,7 @@ class Domain(Model, Protocol):
     def controls(self) -> Sequence[Control]: ...
 
     def steer(self, u: Floats, row: Floats, k: int) -> Floats:
-        """The exogenous inputs u of step k when `row` (inputs,) of a plan is carried out in it."""
+        """The exogenous inputs u of step k when `row` (inputs,) of a plan is carried out; NaN leaves a thing alone."""
         ...
 
     def gives(self, x: Floats, k: int) -> Mapping[str, Floats]:

@@ -121,7 +121,7 @@ class Domain:
         return self.inputs.at("rain", k)
 
     def steer(self, u: Floats, row: Floats, k: int) -> Floats:
-        return u - row
+        return u - np.nan_to_num(row)
 
     def edge_view(self, gateway: str) -> Ints:
         own = [name.startswith(gateway + "/") for name in self.channels]

@@ -163,6 +163,8 @@ def says_what_its_numbers_are(module: ModuleType) -> None:
     assert set(given) == set(module.GIVES)
     assert all(np.isfinite(values).all() and values.ndim == 1 for values in given.values())
     assert one.steer(u, np.zeros(len(one.controls)), 1).shape == u.shape
+    alone = one.steer(u.copy(), np.full(len(one.controls), np.nan), 1)
+    assert np.array_equal(alone, u, equal_nan=True), "a row of NaN leaves everything alone"
     judged = one.indicators(one.prior(0).sample(5, seed=2), u, 1)
     assert judged
     assert all(np.isfinite(values).all() and values.shape == (5,) for values in judged.values())
