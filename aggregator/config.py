@@ -16,6 +16,7 @@ from aggregator.limits import Limits
 from protos.lines import Lines
 
 DEFAULT = Path("/etc/citytwin/aggregator.toml")
+EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  # hosts to listen on, not to dial
 KEYS: dict[str, dict[str, type]] = {
     "aggregator": {"state_dir": str, "names": list},
     "sync": {"listen": str, "address": str},
@@ -33,11 +34,11 @@ names = [{names}]              # further DNS names and IP addresses in the serve
 
 [sync]                         # gateways with a certificate
 listen = "{host}:7443"
-# address = "host:7443"        # what gateways dial, when that is not `listen`
+{sync:30} # what gateways dial, when that is not `listen`
 
 [enrolment]                    # gateways that want one
 listen = "{host}:7444"
-# address = "host:7444"        # what a token tells, when that is not `listen`
+{enrolment:30} # what a token tells, when that is not `listen`
 
 [history]
 # retention_days = 0           # 0 keeps everything
@@ -154,8 +155,22 @@ def load(path: Path) -> Config:
 
 
 def template(state_dir: Path, host: str, names: Sequence[str]) -> str:
-    """A configuration to begin with."""
-    return TEMPLATE.format(state=state_dir, host=host, names=", ".join(f'"{one}"' for one in names))
+    """A configuration to begin with. A server that listens everywhere tells gateways to dial the first of `names`."""
+    known = host in EVERYWHERE and names
+    address = f'address = "{bracketed(names[0])}:' if known else '# address = "host:'
+    quoted = ", ".join(f'"{one}"' for one in names)
+    ports = {"sync": f'{address}7443"', "enrolment": f'{address}7444"'}
+    return TEMPLATE.format(state=state_dir, host=bracketed(host), names=quoted, **ports)
+
+
+def bracketed(host: str) -> str:
+    """As it stands before a port: an IPv6 address in brackets (RFC 3986)."""
+    return f"[{host}]" if ":" in host else host
+
+
+def everywhere(address: str) -> bool:
+    """Whether a server may listen on this host:port, but nobody can dial it."""
+    return address.rpartition(":")[0].strip("[]") in EVERYWHERE
 
 
 def _faults(path: Path, lines: Lines, content: Mapping[str, Any]) -> Iterator[str]:
@@ -166,6 +181,14 @@ def _faults(path: Path, lines: Lines, content: Mapping[str, Any]) -> Iterator[st
         for key, value in keys.items():
             if fault := _fault(section, key, value):
                 yield f"{path}:{lines[section, key]}: {section}.{key} = {value!r}: {fault}"
+    for name in ("sync", "enrolment"):
+        part = content.get(name, {})
+        listen = part.get("listen", "") if isinstance(part, dict) else ""
+        if isinstance(listen, str) and _is_address(listen) and everywhere(listen) and not part.get("address"):
+            yield (
+                f"{path}:{lines[name, 'listen']}: {name}.listen = {listen!r}: gateways cannot dial that; "
+                f'add what they dial: address = "twin.example.org{listen[listen.rindex(":") :]}"'
+            )
     if "state_dir" not in content.get("aggregator", {}):
         yield f"{path}:1: aggregator.state_dir is missing: name the directory that `aggregator init` made"
 

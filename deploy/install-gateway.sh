@@ -58,7 +58,8 @@ elif [ ! -e "$file" ]; then
 fi
 ln -sf /opt/citytwin/bin/edge-agent "$root/usr/local/bin/edge-agent"
 if [ -n "$token" ]; then
-    runuser -u citytwin -- edge-agent enrol --config "$file" --token "$token"
+    # by standard input: a process list would show it
+    runuser -u citytwin -- "$root/opt/citytwin/bin/edge-agent" enrol "$file" --token - <<<"$token"
 fi
 
 step "5/5 service"

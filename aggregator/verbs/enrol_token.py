@@ -31,6 +31,8 @@ def run(args: argparse.Namespace) -> int:
         settings = config.load(args.config)
         root = tls.load_chain(authority.read(settings.ca / "root.pem"))[0]
         address = args.address or enrolment_address(settings)
+        if config.everywhere(address):
+            raise config.ConfigError(f"--address {address}: no gateway can dial that; name a host")
         if not settings.catalogue.exists():
             raise StoreError(f"{settings.state_dir}: no aggregator lives here; run `aggregator init`")
         catalogue = Catalogue(settings.catalogue)

@@ -1,6 +1,7 @@
 """Make an aggregator: its own authority, catalogue and configuration file, in a directory of its own.
 
-    aggregator init /var/lib/citytwin-aggregator --listen 0.0.0.0 --name twin.example.org
+    aggregator init /var/lib/citytwin-aggregator --listen 0.0.0.0 --name twin.example.org   for gateways elsewhere
+    aggregator init /var/lib/citytwin-aggregator                                            for this machine alone
     aggregator init /var/lib/citytwin-aggregator --root-offline /media/stick
 
     aggregator init /var/lib/citytwin-aggregator --renew-intermediate /media/stick/root.key    every two years
@@ -29,7 +30,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--listen", default="127.0.0.1", metavar="HOST", help="listen on this address (%(default)s)")
     parser.add_argument(
-        "--name", action="append", default=[], help="DNS name or IP address in the server's certificate; repeatable"
+        "--name",
+        action="append",
+        default=[],
+        help="DNS name or IP address in the server's certificate; repeatable; gateways are told to dial the first",
     )
 
 
@@ -42,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     for path in (file, catalogue_path):
         if path.exists():
             return fail(f"{path}: is there already and is never overwritten; use another directory")
+    if args.listen in config.EVERYWHERE and not args.name:
+        return fail(f"--listen {args.listen}: gateways cannot dial that; say what they dial: --name twin.example.org")
     now_ns = time.time_ns()
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -13,7 +13,20 @@ def test_what_init_writes_loads(tmp_path: Path) -> None:
     config = load(file)
     assert (config.state_dir, config.names) == (tmp_path, ("twin.example.org",))
     assert (config.sync_listen, config.enrolment_listen) == ("0.0.0.0:7443", "0.0.0.0:7444")
+    assert (config.sync_address, config.enrolment_address) == ("twin.example.org:7443", "twin.example.org:7444")
     assert config.limits.gateways == 2_000
+    file.write_text(template(tmp_path, "::1", []))
+    assert (load(file).sync_listen, load(file).sync_address) == ("[::1]:7443", "")
+
+
+def test_a_server_that_listens_everywhere_says_what_to_dial(tmp_path: Path) -> None:
+    file = tmp_path / "aggregator.toml"
+    file.write_text('[aggregator]\nstate_dir = "s"\n[sync]\nlisten = "[::]:7443"\n[enrolment]\nlisten = "0.0.0.0:9"\n')
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    told = str(caught.value).splitlines()
+    assert [line.removeprefix(f"{file}:").split(":")[0] for line in told] == ["4", "6"]
+    assert told[1].endswith('add what they dial: address = "twin.example.org:9"')
 
 
 def test_a_relative_state_is_beside_the_file(tmp_path: Path) -> None:

@@ -47,6 +47,16 @@ def server(config: Path) -> Iterator[subprocess.Popen[str]]:
     assert process.returncode == 0
 
 
+def test_an_address_that_nobody_can_dial_is_told_to_no_gateway(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", str(tmp_path / "b"), "--listen", "0.0.0.0"]) == 1
+    assert "--name" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+    assert main(["enrol-token", "gw", "-c", str(config), "--address", "0.0.0.0:7444"]) == 1
+    assert "no gateway can dial that" in capsys.readouterr().err
+
+
 def test_init_never_overwrites(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert stat.S_IMODE(config.parent.stat().st_mode) == 0o700
     before = (config.parent / "ca" / "root.pem").read_bytes()
