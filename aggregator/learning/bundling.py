@@ -13,11 +13,12 @@ from ai_edge_litert.interpreter import Interpreter
 from aggregator.learning.flatbuffer import Dense, write
 from aggregator.learning.steady import steady
 from protos.bundle import PrivateKey, pack
-from protos.model import CLAMP_SD, Golden, Int8s, Manifest, Network, Numbers
+from protos.model import CLAMP_SD, GOLDEN_MAX, Golden, Int8s, Manifest, Network, Numbers
 
 Floats = npt.NDArray[np.float64]
 
-GOLDEN = 64  # pairs: enough to reach every unit of a small network at both of its ends
+GOLDEN_LEAST = 64  # pairs: they reach every unit of a small network at both of its ends
+GOLDEN_BYTES = 64 << 10  # as many more as fit: of 12 flipped bits that matter 64 pairs miss 3, 256 none
 GOLDEN_SEED = 20_111  # any; fixed, so that the same model is the same file
 
 
@@ -123,33 +124,40 @@ def make(
     """
     numbers = numbers_of(linear, residual)
     parts = {"card.md": card.encode()}
-    network, z, r = None, np.zeros((GOLDEN, 0), np.int8), np.zeros((GOLDEN, 0), np.int8)
+    count = golden_pairs(numbers)
+    network, z, r = None, np.zeros((count, 0), np.int8), np.zeros((count, 0), np.int8)
     if residual is not None:
         widths = (len(residual.features), *(len(layer.bias) for layer in residual.layers))
         network = Network(residual.features, residual.targets, widths)
         parts["residual.tflite"] = residual.file()
-        z = questions(widths[0])
+        z = questions(widths[0], count)
         r = answers(parts["residual.tflite"], z)
-    x, u = points(numbers)
+    x, u = points(numbers, count)
     steps = numbers.f0 + (x - numbers.x0) @ numbers.A.T + (u - numbers.u0) @ numbers.B.T
     parts["numbers"] = numbers.encode()
     parts["golden"] = Golden(x, u, steps, z, r).encode()
-    return pack(replace(manifest, network=network, golden=GOLDEN), parts, *keys)
+    return pack(replace(manifest, network=network, golden=count), parts, *keys)
 
 
-def questions(width: int) -> Int8s:
-    """Inputs for golden pairs (GOLDEN, width): all of the range, and both ends of it."""
-    z = np.random.default_rng(GOLDEN_SEED).integers(-128, 128, (GOLDEN, width)).astype(np.int8)
+def golden_pairs(numbers: Numbers) -> int:
+    """How many there are of a model: the smaller it is, the more."""
+    row_bytes = 8 * (2 * len(numbers.x0) + len(numbers.u0))
+    return min(max(GOLDEN_BYTES // row_bytes, GOLDEN_LEAST), GOLDEN_MAX)
+
+
+def questions(width: int, count: int) -> Int8s:
+    """Inputs for golden pairs (count, width): all of the range, and both ends of it."""
+    z = np.random.default_rng(GOLDEN_SEED).integers(-128, 128, (count, width)).astype(np.int8)
     z[0], z[1], z[2] = -128, 127, 0
     return z
 
 
-def points(numbers: Numbers) -> tuple[Floats, Floats]:
+def points(numbers: Numbers, count: int) -> tuple[Floats, Floats]:
     """States and inputs for golden steps, about the operating point."""
     random = np.random.default_rng(GOLDEN_SEED)
     spread = np.minimum(numbers.x_high - numbers.x_low, 10 * np.maximum(np.abs(numbers.x0), 1.0))
-    x = numbers.x0 + spread * random.uniform(-0.5, 0.5, (GOLDEN, len(numbers.x0)))
-    return x, numbers.u0 + numbers.u_sd * random.standard_normal((GOLDEN, len(numbers.u0)))
+    x = numbers.x0 + spread * random.uniform(-0.5, 0.5, (count, len(numbers.x0)))
+    return x, numbers.u0 + numbers.u_sd * random.standard_normal((count, len(numbers.u0)))
 
 
 def answers(network: bytes, z: Int8s) -> Int8s:

@@ -98,7 +98,7 @@ def test_check_changes_nothing(site: Path, capsys: pytest.CaptureFixture[str]) -
     assert models(site, "check", str(site.with_name("tank.ctb")), "--twin", "tank") == 0
     assert "passed its trial" in capsys.readouterr().out
     assert models(site, "check", str(site.with_name("tank.ctb")), "--json") == 0
-    assert json.loads(capsys.readouterr().out)["golden"] == 64
+    assert json.loads(capsys.readouterr().out)["golden"] == 1024
     assert not site.with_name("state").exists()
 
 
