@@ -79,9 +79,9 @@ def told(settings: config.Config) -> str:
     return f"no server runs: it is sent once `aggregator serve {settings.path}` does, if that is in time"
 
 
-def span_ns(text: str) -> int:
+def span_ns(text: str, option: str = "--for") -> int:
     """Raises StoreError."""
     found = SPAN.fullmatch(text)
     if not found:
-        raise StoreError(f"--for {text}: give a number and s, m or h, as 10m")
+        raise StoreError(f"{option} {text}: give a number and s, m or h, as 10m")
     return int(float(found[1]) * UNIT_S[found[2]] * NS)
