@@ -1,8 +1,9 @@
 """Lighting: lamps by daylight, presence and traffic.
 
-By night a road has the lighting class that its traffic asks for: EN 13201-2 says how much light each class is, and
-CEN/TR 13201-1 lets it change with the traffic. The installation is dimensioned for the first of `classes`; the others
-are shares of it. Without anybody there for `hold_s` the last class is enough.
+By night a road has the lighting class that its traffic asks for: EN 13201-2:2015 says how much light each class is (its
+tables, checked at performanceinlighting.com/ww/nl/en-13201-2-2015), and CEN/TR 13201-1:2014 how to select one. The
+installation is dimensioned for the first of `classes`; the others are shares of it. Without anybody there for `hold_s`
+the last class is enough.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,9 +1,15 @@
 """Ventilation: as much air as the worst pollutant asks for.
 
 Each pollutant asks for nothing up to its first number, for everything from its second, in proportion between. The
-defaults: CO2 up to category II of EN 16798-1 (800 ppm above 400 outside); the others from the WHO air quality
-guidelines of 2021 for 24 h up to, in order, interim target 2 of PM2.5, the hour of NO2 and the 8 h of CO. Above
-`co_cap`, WHO's hour of CO, there is full air at once.
+defaults, all settings:
+
+    CO2     from 800 ppm (ours) to category II of EN 16798-1:2019, 800 ppm above 400 outside
+    PM2.5   from 15 µg/m³, WHO 2021 for 24 h, to 50, its interim target 2
+    NO2     from 25 µg/m³, WHO 2021 for 24 h, to 200, its hour (WHO 2010, still valid)
+    CO      from 4 mg/m³, WHO 2021 for 24 h, to 10, its 8 h; above `co_cap`, its hour of 35, full air at once
+
+WHO global air quality guidelines, 2021 (the table: airclim.org/who-air-quality-guidelines), and WHO guidelines for
+indoor air quality: selected pollutants, 2010.
 """
 
 from collections.abc import Mapping, Sequence

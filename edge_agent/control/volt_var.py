@@ -2,7 +2,9 @@
 
 Four corners V1 < V2 ≤ V3 < V4: capacitive below V1, nothing between V2 and V3, inductive above V4, straight between.
 The defaults are those of IEEE 1547-2018 (category B: 0.92, 0.98, 1.02, 1.08; 44 % of the rated apparent power; 90 %
-of the way after 5 s); VDE-AR-N 4105 asks for the same shape with the network operator's corners and PT1 behaviour.
+of the way after 5 s), checked against EPRI's OpenDER, its public model (github.com/epri-dev/OpenDER). Under
+VDE-AR-N 4105 the network operator gives corners and time constant: no number of it is a default here. The way to a new
+value is of first order (PT1), as inverters for that rule have it (Fronius GEN24, manual, Q(U) and time constant).
 """
 
 import math
