@@ -62,7 +62,8 @@ class Approval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Why, from which state, by which model. `forecast` is the first indicator without the decision, step by step."""
+    """Why, from which state, by which model. `expects` begins with the indicator that it is judged by, `forecast` is
+    that one without the decision, step by step."""
 
     domain: str
     why: str  # what the plan says

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from aggregator.decisions import Refused
 from aggregator.decisions.checkpointed import Checkpointed
-from aggregator.decisions.comparison import compare
+from aggregator.decisions.comparison import Line, compare
 from aggregator.decisions.decision import Act, Basis, Decision, Expected
 from aggregator.decisions.imagined import Imagined
 from aggregator.decisions.policy import Policy
@@ -21,7 +21,9 @@ from aggregator.twin.part import Wire
 
 MEMBERS = 50
 ACTS_MAX = 20_000  # of one decision: a thousand actuators, twenty changes each
+CHANGED = 1e-6  # share of an indicator: less is rounding
 SLACK = 1e-9  # numbers that differ by less are the same order
+SAME = 1e-4  # share of an indicator that is no change of it: no one plans for that
 
 
 def propose(
@@ -103,7 +105,10 @@ def judged(city: Checkpointed, domain: str, plan: Plan) -> Basis:
     plain = Scenario("without", end_ns - city.t_ns, members=MEMBERS, times=1)
     steered = Scenario("planned", end_ns - city.t_ns, members=MEMBERS, times=1, rows={domain: plan.u})
     without, planned = (finished(run(city, one)) for one in (plain, steered))
-    lines = sorted(compare(without, planned).indicators, key=lambda one: one.domain != domain)
+    lines = compare(without, planned).indicators
+    first = telling([one for one in lines if one.domain == domain])
+    lines = sorted(lines, key=lambda one: (one is not first, one.domain != domain))
+    forecast = next(one.mean for one in without.tracks[domain].indicators if one.name == first.what)
     return Basis(
         domain,
         plan.why,
@@ -115,5 +120,10 @@ def judged(city: Checkpointed, domain: str, plan: Plan) -> Basis:
         plan.without,
         [Expected(one.domain, one.what, one.first, one.second, -one.high, -one.low) for one in lines],
         model.dt_ns,
-        [float(one) for one in without.tracks[domain].indicators[0].mean],
+        [float(one) for one in course.mean],
     )
+
+
+def changes(one: Line) -> bool:
+    """A domain names what matters most first; the first of these that the plan changes is what it is judged by."""
+    return abs(one.second - one.first) > CHANGED * max(abs(one.first), abs(one.second))

@@ -10,10 +10,11 @@ import pytest
 
 from aggregator.decisions import Refused
 from aggregator.decisions.checkpointed import Checkpointed
+from aggregator.decisions.comparison import Line
 from aggregator.decisions.decision import Decision, State, unpacked
 from aggregator.decisions.imagined import Imagined
 from aggregator.decisions.policy import Policy
-from aggregator.decisions.proposal import propose, spread, stretches
+from aggregator.decisions.proposal import propose, spread, stretches, telling
 from aggregator.decisions.scenario import NS, Scenario
 from aggregator.decisions.sight import STALE_NS, gained, verdict_of
 from aggregator.decisions.steward import row_of
@@ -109,6 +110,15 @@ def test_what_was_imagined_is_refused_by_its_type(wet: Checkpointed) -> None:
         row_of(result)  # type: ignore[arg-type]
     assert get_type_hints(propose)["plan"] is Plan
     assert not issubclass(Imagined, Plan | Decision)
+
+
+def test_a_plan_is_judged_by_the_gravest_that_it_changes() -> None:
+    same, less = (
+        Line("energy", name, 5.0, 5.0 - d, -d, -d, -d, 1.0) for name, d in (("not served", 0.0), ("cost", 1.0))
+    )
+    assert telling([same, less]) is less
+    assert telling([less, same]) is less
+    assert telling([same]) is same
 
 
 def test_stretches_and_spread() -> None:
