@@ -23,7 +23,6 @@ MEMBERS = 50
 ACTS_MAX = 20_000  # of one decision: a thousand actuators, twenty changes each
 CHANGED = 1e-6  # share of an indicator: less is rounding
 SLACK = 1e-9  # numbers that differ by less are the same order
-SAME = 1e-4  # share of an indicator that is no change of it: no one plans for that
 
 
 def propose(
@@ -106,7 +105,8 @@ def judged(city: Checkpointed, domain: str, plan: Plan) -> Basis:
     steered = Scenario("planned", end_ns - city.t_ns, members=MEMBERS, times=1, rows={domain: plan.u})
     without, planned = (finished(run(city, one)) for one in (plain, steered))
     lines = compare(without, planned).indicators
-    first = telling([one for one in lines if one.domain == domain])
+    own = [one for one in lines if one.domain == domain]
+    first = next((one for one in own if changes(one)), own[0])
     lines = sorted(lines, key=lambda one: (one is not first, one.domain != domain))
     forecast = next(one.mean for one in without.tracks[domain].indicators if one.name == first.what)
     return Basis(
@@ -120,7 +120,7 @@ def judged(city: Checkpointed, domain: str, plan: Plan) -> Basis:
         plan.without,
         [Expected(one.domain, one.what, one.first, one.second, -one.high, -one.low) for one in lines],
         model.dt_ns,
-        [float(one) for one in course.mean],
+        [float(one) for one in forecast],
     )
 
 

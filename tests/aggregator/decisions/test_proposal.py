@@ -14,7 +14,7 @@ from aggregator.decisions.comparison import Line
 from aggregator.decisions.decision import Decision, State, unpacked
 from aggregator.decisions.imagined import Imagined
 from aggregator.decisions.policy import Policy
-from aggregator.decisions.proposal import propose, spread, stretches, telling
+from aggregator.decisions.proposal import changes, propose, spread, stretches
 from aggregator.decisions.scenario import NS, Scenario
 from aggregator.decisions.sight import STALE_NS, gained, verdict_of
 from aggregator.decisions.steward import row_of
@@ -112,13 +112,22 @@ def test_what_was_imagined_is_refused_by_its_type(wet: Checkpointed) -> None:
     assert not issubclass(Imagined, Plan | Decision)
 
 
-def test_a_plan_is_judged_by_the_gravest_that_it_changes() -> None:
-    same, less = (
-        Line("energy", name, 5.0, 5.0 - d, -d, -d, -d, 1.0) for name, d in (("not served", 0.0), ("cost", 1.0))
+def test_a_plan_is_judged_by_the_gravest_that_it_changes(wet: Checkpointed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a graver one, which no plan changes, stands before it."""
+    assert changes(Line("energy", "cost", 5.0, 4.0, -1.0, -1.0, -1.0, 1.0))
+    assert not changes(Line("energy", "not served", 5.0, 5.0, 0.0, 0.0, 0.0, 0.5))
+    kind: Any = type(wet.standing["blueprint"][0])
+    before = kind.indicators
+    graver = {"people cut off": 3.0}
+    monkeypatch.setattr(
+        kind,
+        "indicators",
+        lambda self, x, u, k: {name: np.full(x.shape[1], v) for name, v in graver.items()} | before(self, x, u, k),
     )
-    assert telling([same, less]) is less
-    assert telling([less, same]) is less
-    assert telling([same]) is same
+    one = proposed(wet)
+    assert [each.name for each in one.basis.expects[:2]] == ["over the rims, m", "people cut off"]
+    assert one.basis.forecast[-1] == pytest.approx(one.basis.expects[0].without, rel=0.5)
+    assert one.basis.forecast[-1] != 3.0
 
 
 def test_stretches_and_spread() -> None:
