@@ -4,7 +4,7 @@ ConfigError    lists each fault as file:line: key = value: what is wrong; what t
 """
 
 import tomllib
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -120,9 +120,10 @@ class Config:
         return self.state_dir / "endpoints.json"
 
 
-def argument(parser: ArgumentParser) -> None:
-    """The option by which every verb but `serve` and `init` finds the configuration."""
-    parser.add_argument("-c", "--config", type=Path, default=DEFAULT, help="the configuration file (%(default)s)")
+def argument(parser: ArgumentParser, *, again: bool = False) -> None:
+    """The option by which every verb but `serve` and `init` finds the configuration; `again` behind an act of it."""
+    default = SUPPRESS if again else DEFAULT
+    parser.add_argument("-c", "--config", type=Path, default=default, help=f"the configuration file ({DEFAULT})")
 
 
 def load(path: Path) -> Config:

@@ -51,6 +51,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--why", default="", help="for the record")
         if act == "shelve":
             one.add_argument("--for", dest="lasts", required=True, metavar="2h", help="how long, at most 24 h")
+    for one in acts.choices.values():
+        config.argument(one, again=True)
+        one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

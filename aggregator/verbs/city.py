@@ -41,8 +41,6 @@ UNSEEN_SHOWN = 10
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    config.argument(parser)
-    parser.add_argument("--json", action="store_true", help="as JSON")
     acts = parser.add_subparsers(dest="act", required=True, metavar="check | keys | state | forecast | smooth | health")
     check = acts.add_parser("check", help="look a city file over")
     check.add_argument("file", type=Path, nargs="?", help="the city file (the configured one)")
@@ -59,6 +57,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     night.add_argument("--from", dest="first", default="1d", metavar="TIME", help="a time, or 1d for so long ago (1d)")
     night.add_argument("--until", default="15min", metavar="TIME", help="the same (15min)")
     acts.add_parser("health", help="how far the numbers can be trusted")
+    for one in acts.choices.values():
+        config.argument(one)
+        one.add_argument("--json", action="store_true", help="as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,6 +1,9 @@
 """A small city on this machine: simulated devices on real Modbus and MQTT, three gateways, one aggregator, a live view.
 
-    python deploy/demo/city.py [--seconds N] [--folder .demo]
+    python deploy/demo/city.py [--seconds N] [--folder .demo] [--incident S]
+
+The devices show one coupled city (world.py, city.toml). After a minute and a half a cable fails: watch it being
+detected, explained, planned for and acted on.
 
 Everything is a process of its own and talks over real sockets; all state is below the folder, which is made anew.
 Ctrl-C ends all of them. With --seconds it ends by itself, prints a last look and fails if a gateway brought nothing.
@@ -41,7 +44,7 @@ class Site:
 SITES = {
     "gw-north": Site(
         "north",
-        ["eastron-sdm630", "sunspec-inverter", "keba-kecontact"],
+        ["eastron-sdm630", "sunspec-inverter", "keba-kecontact", "moxa-iologik-e1214"],
         ["eastron-sdm120", "carlo-gavazzi-em24"],
         ["shelly-pro-3em=shellypro3em-north", "tasmota-energy=lamp-north"],
     ),
@@ -53,14 +56,40 @@ SITES = {
     ),
     "gw-harbour": Site(
         "harbour",
-        ["grundfos-cim", "danfoss-vlt-fc"],
-        ["tuf-2000f", "abb-aquamaster-3"],
+        ["grundfos-cim", "danfoss-vlt-fc", "moxa-iologik-e1214"],
+        ["tuf-2000f", "abb-aquamaster-3", "carlo-gavazzi-em340"],
         [
             "milesight-em400-udl=application/harbour/device/24e124713b000001",
             "milesight-em500-swl=application/harbour/device/24e124715c000002",
         ],
     ),
 }
+
+
+HERE = Path(__file__).parent
+TIE = """[[output]]
+name = "tie"
+point = "iologik_e1214/do0"
+safe = 0                          # open: as it normally stands
+ttl_s = 300
+min = 0
+max = 1
+slew_per_s = 0
+min_on_s = 5
+min_off_s = 5
+refresh_s = 30
+lifetime_writes = 100000
+readback_s = 5"""
+ACTS = {"gw-harbour": ["[control]\nperiod_ms = 1000", TIE]}  # what the city may set
+CITY = """
+
+[city]
+file = "{city}"
+
+[decisions]
+approve_s = 300.0
+watch_s = 5.0
+"""
 
 
 def say(text: str) -> None:
@@ -134,7 +163,7 @@ def devices(stack: ExitStack, name: str, site: Site, port: int, folder: Path) ->
         ways.append(("mqtt", site.mqtt, ["--broker", f"127.0.0.1:{port}", "--period", "2"]))
     for way, profiles, options in ways:
         words = [BIN / "edge-agent", "simulate", *profiles, *options, "--seed", str(len(name))]
-        words += ["--actuator-log", folder / f"{name}-{way}-writes.jsonl"]
+        words += ["--actuator-log", folder / f"{name}-{way}-writes.jsonl", "--follow", folder / f"{name}.values.json"]
         lines = stack.enter_context(running(f"{name}-{way}", words, folder, read=len(profiles)))
         found += [json.loads(line) for line in lines]
     return found
@@ -158,29 +187,54 @@ def gateway_file(
         parts.append(
             f'[[device]]\nname = "{device}"\nprofile = "{one["profile"]}"\nconnection = "{connection}"\n{place}'
         )
+    parts += ACTS.get(name, [])
     file = to / f"{name}.toml"
     file.write_text("\n\n".join(parts) + "\n")
     return file
 
 
-def start(stack: ExitStack, folder: Path) -> Path:
+def start(stack: ExitStack, folder: Path, incident_s: float, think_s: float) -> Path:
     """Bring the whole city up; returns the aggregator's configuration."""
     state = folder / "aggregator"
     config = state / "aggregator.toml"
     say("aggregator: its own authority, catalogue and configuration")
     verb("aggregator", "init", state)
-    config.write_text(config.read_text().replace(":7443", ":0").replace(":7444", ":0"))
+    lines = config.read_text().replace(":7443", ":0").replace(":7444", ":0").partition("[city]")[0]
+    config.write_text(lines + CITY.format(city=HERE / "city.toml"))
     stack.enter_context(running("aggregator", [BIN / "aggregator", "serve", config], folder, read=1))
     ends = json.loads((state / "endpoints.json").read_text())
     port = broker(stack, folder)
+    files = {}
     for name, site in SITES.items():
         found = devices(stack, name, site, port, folder)
-        say(f"{name}: {len(found)} devices on Modbus TCP, Modbus RTU{' and MQTT' if port else ''}; enrols and runs")
-        file = gateway_file(name, site, found, port, ends, folder)
+        say(f"{name}: {len(found)} devices on Modbus TCP, Modbus RTU{' and MQTT' if port else ''}")
+        files[name] = gateway_file(name, site, found, port, ends, folder)
+    behave(stack, folder, incident_s)
+    for name, file in files.items():
         token = verb("aggregator", "enrol-token", name, "-c", config)
         verb("edge-agent", "enrol", file, "--token", token)
         stack.enter_context(running(name, [BIN / "edge-agent", "run", file], folder))
+    say("gateways: enrolled, running")
+    planning = [BIN / "aggregator", "decisions", "propose", "--every", "10s", "--horizon", "10m", "-c", config]
+    stack.enter_context(running("planning", planning, folder))
+    desk = [sys.executable, HERE / "desk.py", config, "--think", think_s]
+    stack.enter_context(running("desk", desk, folder))
     return config
+
+
+def behave(stack: ExitStack, folder: Path, incident_s: float) -> None:
+    """Have the devices show one coupled city, in which something happens."""
+    incident = {
+        "at_s": incident_s,
+        "until_s": 1e9,
+        "domain": "energy",
+        "flow": "line_out",
+        "asset": "feeder-b",
+        "value": 1,
+    }
+    (folder / "incidents.json").write_text(json.dumps([incident | {"what": "the cable to the harbour fails"}]))
+    words = [sys.executable, HERE / "world.py", folder, "--city", HERE / "city.toml"]
+    stack.enter_context(running("world", [*words, "--incidents", folder / "incidents.json"], folder))
 
 
 def look(config: Path, seconds: float) -> int:
@@ -199,6 +253,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=0, help="end by itself after so long; 0 runs until Ctrl-C")
     parser.add_argument("--folder", type=Path, default=Path(".demo"))
+    parser.add_argument("--incident", type=float, default=90.0, metavar="S", help="when the cable fails (%(default)s)")
+    parser.add_argument("--think", type=float, default=20.0, metavar="S", help="what the operator takes (%(default)s)")
     args = parser.parse_args()
     folder: Path = args.folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -207,7 +263,7 @@ def main() -> int:
     code = 0
     try:
         with ExitStack() as stack:
-            config = start(stack, folder)
+            config = start(stack, folder, args.incident, args.think)
             say(f"the city runs; its state and logs are in {folder}")
             code = look(config, args.seconds)
             say("ending all of it")

@@ -38,9 +38,9 @@ def indicators(
     kwh = np.maximum(drawn, 0.0) * hours / 1e3
     back = np.maximum(-drawn, 0.0) * hours / 1e3
     return {
+        "not served, kWh": ((~flows.supplied) * wanted(grid, X)).sum(axis=0) * hours / 1e3,
         "overload, %": over[0] + over[1],
         "voltage outside, %": outside.sum(axis=0),
-        "not served, kWh": ((~flows.supplied) * wanted(grid, X)).sum(axis=0) * hours / 1e3,
         "cost": drive.price @ kwh - float(settings["feed_in"]) * back.sum(axis=0),
         "CO2, kg": drive.carbon @ kwh / 1e3,
         "drawn, kW": np.maximum(drawn.sum(axis=0), 0.0) / 1e3,
