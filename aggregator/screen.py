@@ -1,6 +1,7 @@
 """What a verb prints: a table for people, JSON for programs, a progress bar for long work. The one home of rich."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, tr
 from rich.table import Table
 
 T = TypeVar("T")
+DIGITS = 10  # of a number in a table: more are noise of binary fractions
+PIPE_COLUMNS = 1_000  # a table takes what it needs; a program or a file has no edge
 
 
 def show(rows: Sequence[Mapping[str, object]], *, as_json: bool, title: str = "") -> None:
@@ -20,24 +23,37 @@ def show(rows: Sequence[Mapping[str, object]], *, as_json: bool, title: str = ""
     if as_json:
         print(json.dumps(list(rows), default=str))
         return
-    Console(emoji=False).print(table_of(rows, title) if rows else f"{title or 'rows'}: none")
+    Console(emoji=False, width=width()).print(table_of(rows, title) if rows else f"{title or 'rows'}: none")
 
 
 def table_of(rows: Sequence[Mapping[str, object]], title: str = "") -> Table:
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for key in rows[0] if rows else ():
         numbers = any(isinstance(row[key], int | float) for row in rows)
-        table.add_column(key, justify="right" if numbers else "left")
+        named = not table.columns  # the first column says what the row is about: the others give way to it
+        table.add_column(key, justify="right" if numbers else "left", no_wrap=named, overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+        table.add_row(*(escape(words(value)) for value in row.values()))
     return table
+
+
+def words(value: object) -> str:
+    """As a table shows it; JSON has every digit."""
+    if isinstance(value, float):
+        return f"{value:.{DIGITS}g}"
+    return "" if value is None else str(value)
+
+
+def width() -> int | None:
+    """Of what is drawn: the terminal's; on a pipe nothing is cut, unless COLUMNS says so."""
+    return None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_COLUMNS
 
 
 class Screen:
     """A terminal that is drawn again and again in place; on a pipe, or with live off, one drawing below the other."""
 
     def __init__(self, *, live: bool) -> None:
-        self._console = Console(emoji=False)
+        self._console = Console(emoji=False, width=width())
         self._live = (
             Live(console=self._console, auto_refresh=False, screen=True) if live and sys.stdout.isatty() else None
         )

@@ -4,6 +4,7 @@ rich is loaded when something is drawn: a running agent draws nothing and saves 
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 T = TypeVar("T")
+DIGITS = 10  # of a number in a table: more are noise of binary fractions
+PIPE_COLUMNS = 1_000  # a table takes what it needs; a program or a file has no edge
 Rows = Sequence[Mapping[str, object]]
 
 
@@ -22,7 +25,7 @@ def show(rows: Rows, *, as_json: bool, title: str = "") -> None:
         return
     from rich.console import Console
 
-    Console(emoji=False).print(table_of(rows, title) if rows else f"{title or 'rows'}: none")
+    Console(emoji=False, width=width()).print(table_of(rows, title) if rows else f"{title or 'rows'}: none")
 
 
 def table_of(rows: Rows, title: str = "") -> "Table":
@@ -32,10 +35,23 @@ def table_of(rows: Rows, title: str = "") -> "Table":
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for key in rows[0] if rows else ():
         numbers = any(isinstance(row[key], int | float) for row in rows)
-        table.add_column(key, justify="right" if numbers else "left")
+        named = not table.columns  # the first column says what the row is about: the others give way to it
+        table.add_column(key, justify="right" if numbers else "left", no_wrap=named, overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+        table.add_row(*(escape(words(value)) for value in row.values()))
     return table
+
+
+def words(value: object) -> str:
+    """As a table shows it; JSON has every digit."""
+    if isinstance(value, float):
+        return f"{value:.{DIGITS}g}"
+    return "" if value is None else str(value)
+
+
+def width() -> int | None:
+    """Of what is drawn: the terminal's; on a pipe nothing is cut, unless COLUMNS says so."""
+    return None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_COLUMNS
 
 
 class Screen:
@@ -45,7 +61,7 @@ class Screen:
         from rich.console import Console
         from rich.live import Live
 
-        self._console = Console(emoji=False, highlight=False)
+        self._console = Console(emoji=False, highlight=False, width=width())
         live = live and sys.stdout.isatty()
         self._live = Live(console=self._console, auto_refresh=False, screen=True) if live else None
 

@@ -74,6 +74,7 @@ class Sync:
         self._backoff = Backoff(cap_s=settings.retry_cap_s)
         self._stream: Stream | None = None
         self._not_after_ns = 0
+        self._address = settings.address
         rate = settings.bandwidth_kbit * 1000 / 8
         self._cap = Bucket(rate, max(CHUNK, rate * BURST_S), clock.monotonic_ns()) if rate else None
 
@@ -147,7 +148,7 @@ class Sync:
         anchor = self._time.anchor()
         return {
             "connected": self.connected,
-            "address": self._settings.address,
+            "address": self._address,
             "last_error": self.counts.last_error,
             "clock_source": anchor.source,
         }
@@ -186,7 +187,7 @@ class Sync:
         if facts.epoch_floor > self._around.buffer.epoch:
             await self._around.buffer.raise_epoch(facts.epoch_floor)
         self._around.gateway, self._around.epoch_floor = facts.gateway, facts.epoch_floor
-        address = self._settings.address or facts.sync_address
+        address = self._address = self._settings.address or facts.sync_address
         try:
             reader, writer = await self._dial(address)
         except WrongTime as error:

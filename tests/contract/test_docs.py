@@ -1,8 +1,12 @@
 """Docs kept true: every verb, configuration key and plug-in is named in the README or in the help it points to."""
 
+import argparse
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -38,6 +42,42 @@ def test_every_verb_is_in_the_readme_and_explains_itself(program: str, name: str
     text = help_of(program, name)
     described = text.split("\n\n", 2)[1]
     assert len(described) > 20, f"{program} {name} --help does not say what it does"
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Every call of ours in a shell block of the documents, in a script or in a compose file: where, and its words."""
+    call = re.compile(r"(?:^|[ /])((?:edge-agent|aggregator) [a-z-]+[^;|&)#<]*)")
+    for path in (ROOT / "README.md", *sorted((ROOT / "deploy").glob("*.md"))):
+        for block in re.findall(r"^```sh\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+            for line in block.splitlines():
+                yield from ((path.name, one.strip()) for one in call.findall(line.partition(" #")[0]))
+    for path in [*sorted((ROOT / "deploy").glob("*.sh")), ROOT / "deploy" / "compose.yaml"]:
+        for line in path.read_text().replace("\\\n", " ").splitlines():
+            if "runuser" in line or "run --rm" in line:
+                plain = re.sub(r'"(\$[^"]*)"|\$\{[^}]*\}', lambda found: found[1] or "", line.partition('echo "')[0])
+                yield from ((path.name, one.strip()) for one in call.findall(plain))
+
+
+COMMANDS = sorted({one for one in commands() if one[1].split()[1] in PROGRAMS[one[1].split()[0]]})
+
+
+@pytest.mark.parametrize(("place", "words"), COMMANDS, ids=[": ".join(one) for one in COMMANDS])
+def test_every_command_that_is_written_down_is_understood(place: str, words: str) -> None:
+    program, name, *rest = shlex.split(words)
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    package = program.replace("-", "_")
+    import_module(f"{package}.verbs.{name.replace('-', '_')}").arguments(parser)
+    try:
+        parser.parse_args(rest)
+    except (SystemExit, argparse.ArgumentError) as error:
+        pytest.fail(f"{place}: {words}: {error}")
+
+
+def test_the_documents_have_commands() -> None:
+    """Negative control: the words above are found, in documents and scripts, and wrong ones are not understood."""
+    assert {place for place, _ in COMMANDS} >= {"README.md", "BACKUP.md", "install-gateway.sh", "install-aggregator.sh"}
+    with pytest.raises(pytest.fail.Exception):
+        test_every_command_that_is_written_down_is_understood("here", "edge-agent enrol --config f --token t")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

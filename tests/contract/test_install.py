@@ -1,4 +1,4 @@
-"""The installer of a gateway, run for real below a directory of its own: what it puts where, with which modes.
+"""The two installers, run for real below a directory of their own: what they put where, with which modes.
 
 The Python of the installation is a stand-in that writes down what it is told, so that nothing is downloaded.
 """
@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy" / "install-gateway.sh"
+CITY = ROOT / "deploy" / "install-aggregator.sh"
 PLACES = {
     "opt/citytwin": 0o755,
     "etc/citytwin": 0o750,
@@ -32,8 +33,8 @@ def image(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def install(*words: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["bash", SCRIPT, *map(str, words)], capture_output=True, text=True, check=False, cwd="/")
+def install(*words: object, script: Path = SCRIPT) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["bash", script, *map(str, words)], capture_output=True, text=True, check=False, cwd="/")
 
 
 def test_files_and_modes(image: Path) -> None:
@@ -61,6 +62,26 @@ def test_an_upgrade_keeps_the_configuration_that_is_there(image: Path) -> None:
     file.write_text("# mine\n")
     done = install("--root", image)
     assert (done.returncode, file.read_text()) == (0, "# mine\n")
+
+
+def test_the_aggregators_files(image: Path) -> None:
+    done = install("--root", image, script=CITY)
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE((image / "var/lib/citytwin-aggregator").stat().st_mode) == 0o700
+    unit = (image / "etc/systemd/system/multi-user.target.wants/citytwin-aggregator.service").resolve()
+    assert unit.read_text() == (ROOT / "deploy/systemd/citytwin-aggregator.service").read_text()
+    program = (image / "usr/local/bin/aggregator").readlink()
+    assert f"ExecStart={program} serve" in unit.read_text()
+    state = Path("/var/lib/citytwin-aggregator")
+    assert (image / "etc/citytwin/aggregator.toml").readlink() == state / "aggregator.toml"
+    assert "--require-hashes -r deploy/aggregator.lock" in (image / "told").read_text()
+    both = install("--root", image)  # the same machine may be a gateway
+    assert both.returncode == 0, both.stderr
+
+
+@pytest.mark.parametrize("words", [["--colour"], ["--root", "/nonexistent-place"], ["--name"]])
+def test_wrong_words_for_the_aggregator(words: list[str]) -> None:
+    assert install(*words, script=CITY).returncode != 0
 
 
 @pytest.mark.parametrize(

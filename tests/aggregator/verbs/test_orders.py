@@ -26,7 +26,10 @@ def config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
     return str(tmp_path / "a" / "aggregator.toml")
 
 
-def test_an_order_is_written_down_and_shown(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_order_is_written_down_and_shown(
+    config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # as on a pipe, where tables are not folded
     assert main(["order", GATEWAY, "pump/valve", "40", "--for", "10m", "--why", "peak", "-c", config]) == 0
     told = capsys.readouterr().out
     assert f"{GATEWAY} pump/valve = 40 until" in told
