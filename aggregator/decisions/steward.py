@@ -26,9 +26,11 @@ class Steward:
         """`verdict` says of a domain, at a time (UTC ns), whether decisions may rest on it."""
         self._decisions, self._verdict, self._clock = decisions, verdict, clock
         self.course = Course(policy)
+        self._read: dict[str, tuple[int, Decision]] = {}  # open ones by version: a large one takes long to read
 
     async def tick(self) -> None:
         rows = self._decisions.open()
+        self._read = {row.id: self._read[row.id] for row in rows if row.id in self._read}
         if not rows:
             return
         stops, enrolled = self._decisions.stops(), self._decisions.enrolled()
@@ -37,7 +39,7 @@ class Steward:
 
     def look(self, row: DecisionRow, stops: Mapping[str, tuple[int, str]], enrolled: int) -> None:
         """Do what is due about one."""
-        one, now_ns = unpacked(row.content), self._clock.wall_ns()
+        one, now_ns = self._parsed(row), self._clock.wall_ns()
         fates = {act: Fate(told.fate, told.reason) for act, told in self._decisions.told(one.id).items()}
         verdict = self._verdict(one.basis.domain, now_ns)
         move = self.course.next(one, Seen(now_ns, verdict, fates, stops, enrolled))
@@ -52,6 +54,13 @@ class Steward:
             move = Move(one.now(State.REJECTED, why, now_ns))
         if done and move.decision.state is not one.state:
             LOG.info("decision %s: %s %s", one.id, move.decision.state.value, move.decision.reason)
+
+    def _parsed(self, row: DecisionRow) -> Decision:
+        version, one = self._read.get(row.id, (-1, None))
+        if one is None or version != row.version:
+            one = unpacked(row.content)
+            self._read[row.id] = row.version, one
+        return one
 
     def _do(self, row: DecisionRow, before: Decision, move: Move, now_ns: int) -> bool:
         detail = move.decision.reason or f"{before.state.value} → {move.decision.state.value}"
