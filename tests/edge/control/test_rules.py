@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from edge_agent.cell import Output
+from edge_agent.config.gateway import SITE
 from edge_agent.control.arbiter import Arbiter
 from edge_agent.control.guard import Guard
 from edge_agent.control.hand import LONGEST_NS, Hand
 from edge_agent.control.order import CentralOrder, EmergencyOrder, Instruction
 from edge_agent.image import View
+from edge_agent.loop import Loop
 from edge_agent.setpoint import Authority, Decision, Rank
 from tests.edge.control.stage import OUTPUT, PERIOD_NS, VOICES, Device, S, Span, Stage, wish_of
 
@@ -116,6 +118,18 @@ def test_rule_03_nobody_is_heard_out_of_order() -> None:
     arbiter.narrow(VOICES[4], [], 1)
     with pytest.raises(ValueError, match="is heard after OPTIMISER"):
         arbiter.narrow(VOICES[1], [wish_of(5.0)], 1)
+
+
+def test_rule_03_the_guard_comes_after_all_and_nothing_takes_it_out() -> None:
+    """Neither a controller of any rank, nor what is given to a loop, nor a key of a gateway's file."""
+    for voice in VOICES:
+        stage = Stage(SLOW, Device(40.0))
+        assert stage.tick({voice.name: 80.0}).limited == "slew", voice.name
+    assert not {one.name for one in fields(Loop)} & {"guard", "arbiter", "safe", "outputs"}, "each loop makes its own"
+    tables = {key.name: key.section for key in SITE.keys if key.name in ("control", "output", "controller")}
+    known = {key.name for section in tables.values() if section is not None for key in section.keys}
+    assert {"safe", "ttl_s", "period_ms", "kind"} <= known
+    assert not {name for name in known for word in ("guard", "bypass", "disable", "enable", "unsafe") if word in name}
 
 
 def test_rule_03_an_interlock_limits_even_the_safe_value() -> None:
