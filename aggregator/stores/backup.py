@@ -46,7 +46,7 @@ def sources(state: Path, history: Path, *, keys: bool) -> Iterator[Source]:
         yield Source(str(below / NAME), True)
     for name in day_names(history):
         yield Source(str(below / (name + SUFFIX)), True)
-    for name in ("log.sqlite", "catalogue.sqlite"):
+    for name in ("log.sqlite", "catalogue.sqlite", "scenarios.sqlite"):
         if (state / name).exists():
             yield Source(name, True)
     for path in sorted((state / "ca").rglob("*")):

@@ -61,25 +61,33 @@ class Town:
 
 
 @contextmanager
-def aggregator(folder: Path) -> Iterator[Path]:
+def aggregator(folder: Path, city: Path | None = None) -> Iterator[Path]:
     state = folder / "aggregator"
     with redirect_stdout(StringIO()):
         assert main(["init", str(state)]) == 0
     file = state / "aggregator.toml"
-    file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0"))
+    text = file.read_text().replace(":7443", ":0").replace(":7444", ":0")
+    file.write_text(text if city is None else text.replace('# file = "city.toml"', f'file = "{city}"'))
     with running([BIN / "aggregator", "serve", file], folder / "aggregator.log") as server:
         wait_for(state / "endpoints.json", server, folder / "aggregator.log")
         yield file
 
 
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    with aggregator(tmp_path) as file, acting.devices("--ports", "1", "--echo-ms", "600000") as device:
+@contextmanager
+def built(folder: Path, city: Path | None = None) -> Iterator[Town]:
+    """With a gateway that is enrolled."""
+    with aggregator(folder, city) as file, acting.devices("--ports", "1", "--echo-ms", "600000") as device:
         addresses = json.loads((file.parent / "endpoints.json").read_text())
         link = f'[aggregator]\naddress = "{addresses["sync"]}"\nenrol_address = "{addresses["enrolment"]}"\n'
-        gateway = acting.site(tmp_path, device.ports, period_ms=100, head=link, outputs=1)
-        found = Town(tmp_path, file, gateway, device)
+        gateway = acting.site(folder, device.ports, period_ms=100, head=link, outputs=1)
+        found = Town(folder, file, gateway, device)
         verb("edge-agent", "enrol", gateway, "--token", found.say("enrol-token", "gw-bench")["token"])
+        yield found
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    with built(tmp_path) as found:
         yield found
 
 
