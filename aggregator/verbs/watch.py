@@ -1,5 +1,7 @@
 """Watch the city live: every gateway's rate, backlog and clock, and the values that arrived last. Ctrl-C ends it.
 
+Where a city file is configured also its twin: how far each domain can be trusted, what is wrong, what is decided.
+
     aggregator watch -c aggregator.toml
     aggregator watch --once --json           one look, for programs
 
@@ -13,14 +15,18 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from aggregator import config
+from aggregator.decisions.decision import Decision, unpacked
 from aggregator.projections.latest import Latest, Sample
 from aggregator.screen import Screen, fail
 from aggregator.stores import StoreError
 from aggregator.stores.catalogue import Catalogue
+from aggregator.stores.city import AlarmRow, CityStore
+from aggregator.stores.decisions import Decisions
 from aggregator.stores.history import pieces
 from aggregator.stores.history.archive import Archive
 from aggregator.stores.log import SqliteLog
-from aggregator.verbs import gateways
+from aggregator.verbs import gateways, selection
+from aggregator.verbs.alarms import HIDDEN, PRIORITIES
 from protos import quality
 from protos.batch import BatchError, decode
 from protos.clock import NS, SystemClock
@@ -29,6 +35,7 @@ from protos.tls import utc
 PERIOD_NS = NS  # between two looks
 RATE_NS = 10 * NS  # a rate is over so long: commits come once a second, so less would flicker
 ROWS_MAX = 512  # of the log at a time
+ALARMS_SHOWN, DECISIONS_SHOWN = 6, 3
 COLUMNS = ("gateway", "state", "lag s", "backlog", "clock ±ms", "readings")  # with the rate: 80 columns wide
 
 
@@ -98,6 +105,60 @@ class View:
         }
 
 
+def city(settings: config.Config) -> dict[str, list[dict[str, object]]]:
+    """The twin, in three tables; none without a city, or before the server has begun with it."""
+    if settings.city is None or not settings.twin.exists():
+        return {}
+    store = CityStore(settings.twin, read_only=True)
+    catalogue = Catalogue(settings.catalogue, read_only=True)
+    try:
+        standing = [one for one in store.alarms() if one.state not in HIDDEN]
+        decided = [unpacked(one.content) for one in Decisions(catalogue).newest(DECISIONS_SHOWN)]
+        return {
+            "twin": [domain_row(store, name) for name in store.domains()],
+            f"alarms: {len(standing)}": [alarm_row(one) for one in standing[:ALARMS_SHOWN]],
+            "decisions": [decision_row(one) for one in decided],
+        }
+    finally:
+        catalogue.close()
+        store.close()
+
+
+def domain_row(store: CityStore, name: str) -> dict[str, object]:
+    _, health = store.shown(name, "health") or (0, {})
+    _, risks = store.shown(name, "risks") or (0, [])
+    worst = risks[0] if risks else None
+    return {
+        "domain": name,
+        "at": selection.iso(store.moment(name).t_ns)[11:19],
+        "NIS": None if not health else round(health["nis_per_reading"], 2),
+        "90 %": None if not health or not health["trials"] else f"{health['coverage_90']:.0%}",
+        "worst risk": f"{worst['asset']}: {worst['what']} {worst['probability']:.0%}" if worst else "",
+        "what to do": worst["action"] if worst else "",
+    }
+
+
+def alarm_row(one: AlarmRow) -> dict[str, object]:
+    return {
+        "priority": PRIORITIES[one.priority],
+        "asset": one.asset,
+        "condition": one.condition,
+        "state": one.state,
+        "since": selection.iso(one.since_ns)[11:19],
+        "what to do": one.action,
+    }
+
+
+def decision_row(one: Decision) -> dict[str, object]:
+    first = one.basis.expects[0]
+    return {
+        "decision": one.id,
+        "state": one.state.value,
+        "gains": f"{first.name} {first.without:.4g} → {first.planned:.4g}",
+        "why": one.reason or one.basis.why,
+    }
+
+
 def short(value: float) -> float:
     """Three digits after the point, whole numbers whole: an exponent says nothing to people."""
     return int(value) if value.is_integer() else round(value, 3)  # NaN and infinities stay
@@ -131,10 +192,11 @@ async def watch(args: argparse.Namespace) -> int:
                 now_ns = clock.wall_ns()
                 await view.look(now_ns)
                 fleet, values = await asyncio.to_thread(view.fleet), view.freshest(args.values, now_ns)
+                twin = await asyncio.to_thread(city, settings)
                 if args.once and args.json:
-                    print(json.dumps({"gateways": fleet, "freshest": values}))
+                    print(json.dumps({"gateways": fleet, "freshest": values, **twin}, default=str))
                 else:
-                    screen.draw({"gateways": fleet, "freshest values": values})
+                    screen.draw({"gateways": fleet, **twin, "freshest values": values})
                 if args.once:
                     return 0
                 await clock.sleep_until(clock.monotonic_ns() + PERIOD_NS)

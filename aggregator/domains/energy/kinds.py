@@ -113,7 +113,7 @@ KINDS = {
     ),
 }
 SETTINGS = {
-    "step_s": Key("of the twin", "s", 900.0, 60, 3600),
+    "step_s": Key("of the twin", "s", 900.0, 1, 3600),
     "utc_offset_h": Key("of the clock that people live by", "h", 0.0, -12, 14),
     "price_low": Key("of a kWh, 22 to 6 o'clock", default=0.20),
     "price_high": Key("of a kWh, 6 to 22 o'clock", default=0.30),
