@@ -34,7 +34,11 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "fuzz": "mutated inputs for every parser of what comes from outside",
     "diskfull": "a full disk for minutes",
     "orders": "hostile orders at a gateway that is killed again and again: twice, late, forged, for others",
+    "energy-estimate": "two SimBench grids from few meters; WLS beside; what a rolling plan saves against a timer",
+    "n-1": "the loss of every line of a medium-voltage grid, full power flows; pandapower beside",
+    "ensemble": "1,000 members of a load ensemble, each with its power flow",
     "junction": "an intersection in SUMO driven through Modbus by an agent; fixed, actuated, max-pressure beside it",
+    "air-kriging": "PM2.5 in Beijing, each of 12 stations held out in turn; forecasts; interpolation and persistence beside",
 }
 
 

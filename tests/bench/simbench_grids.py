@@ -19,6 +19,7 @@ HERTZ = 50.0
 class SimBench:
     """`truth`: asset and quantity → its year, 35,136 quarters of an hour, in W and var. `net` is pandapower's."""
 
+    name: str
     net: Any
     assets: list[Asset]
     truth: Mapping[tuple[str, str], Floats]
@@ -58,7 +59,7 @@ def load(code: str) -> SimBench:
     assets += [injector(net, "load", at, truth) for at in net.load.index]
     assets += [injector(net, "pv", at, truth) for at in net.sgen.index]
     assets += [store(net, at) for at in net.storage.index]
-    return SimBench(net, assets, truth, metered(net))
+    return SimBench(code, net, assets, truth, metered(net))
 
 
 def asset(id_: str, kind: str, ends: tuple[str, ...] = (), **values: float | str) -> Asset:
@@ -125,7 +126,7 @@ def transformers(net: Any) -> list[Asset]:
 
 def sources(net: Any) -> list[Asset]:
     return [
-        asset(f"source-{at}", "source", bus=f"bus-{one.bus}", voltage=100 * one.vm_pu, sway=0.0)
+        asset(f"source-{at}", "source", bus=f"bus-{one.bus}", voltage=100 * one.vm_pu, known_to=0.01, sway=0.0)
         for at, one in net.ext_grid.iterrows()
     ]
 

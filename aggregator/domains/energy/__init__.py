@@ -97,14 +97,14 @@ class Domain:
         return dynamics.Q(self.habits, k)
 
     def h(self, X: Floats, channel: Ints, k: int) -> Floats:
-        """Raises BadModel where the grid cannot carry a member."""
         through = (self.meters.row[channel] >= 0).any() or self.grid.dark(self.standing(k)).any()
         return observe.h(self.meters, X, self.flows(X, k) if through else None, channel)
 
     def H(self, x: Floats, channel: Ints, k: int) -> Sparse | None:
-        dark = self.grid.dark(self.standing(k)).any()
-        flows = self.flows(x[:, None], k) if dark else None
-        return observe.H(self.meters, x, self.network(self.standing(k)), self.inputs.at("pumping", k), channel, flows)
+        flows = self.flows(x[:, None], k)
+        whole = bool(flows.supplied.all())
+        pumping = self.inputs.at("pumping", k)
+        return observe.H(self.meters, x, self.network(self.standing(k)), pumping, channel, None if whole else flows)
 
     def exogenous(self, k: int) -> Floats:
         n, take = self.n, self.inputs.at
@@ -138,11 +138,11 @@ class Domain:
         return self._networks[key]
 
     def flows(self, X: Floats, k: int) -> Flows:
-        """Voltages and flows of members (n, N), each by a power flow of its own."""
+        """Voltages and flows of members (n, N), each by a power flow of its own; none where that has no solution."""
         return self._solved(X, self.standing(k), self.inputs.at("pumping", k))
 
     def sensitivities(self, x: Floats, k: int) -> Floats:
-        """(rows, n) of all of `Flows.stacked` by the states, around x."""
+        """(rows, n) of all of `Flows.stacked` by the states, around x. Raises BadModel where x has no power flow."""
         every = slice(None)
         return observe.sensitivities(self.grid, self.network(self.standing(k)), x, self.inputs.at("pumping", k), every)
 
@@ -178,7 +178,7 @@ class Domain:
 
     def _solved(self, X: Floats, standing: Standing, pumping: Floats) -> Flows:
         P, Q = observe.injected(self.grid, X, pumping)
-        return self.network(standing).solve(P, Q, X[self.grid.layout["source", "voltage"]])
+        return self.network(standing).solve(P, Q, X[self.grid.layout["source", "voltage"]], collapse=True)
 
 
 def build(part: Part) -> Domain:

@@ -13,7 +13,7 @@ from aggregator.domains.energy.dynamics import Drive
 from aggregator.domains.energy.grid import Grid
 from aggregator.domains.energy.habits import Clock
 from aggregator.domains.energy.network import rows_of
-from aggregator.twin import Floats
+from aggregator.twin import BadModel, Floats
 from aggregator.twin.belief import Belief
 from aggregator.twin.domain import Limits, Plan
 
@@ -99,7 +99,11 @@ def ranges(grid: Grid) -> tuple[Floats, Floats]:
 def plan(domain: "Domain", belief: Belief, horizon: int, deadline_s: float) -> Plan:
     """Stores, chargers and plants by HiGHS; switches by restoration, where buses are without supply."""
     grid, settings = domain.grid, domain.settings
-    seen = outlook.seen(domain, belief, horizon)
+    try:
+        seen = outlook.seen(domain, belief, horizon)
+    except BadModel as error:
+        habit = np.full((horizon, len(domain.controls)), np.nan)
+        return Plan(habit, 0.0, -np.inf, "fallback", f"all is left to habit: {error}", 0.0)
     store, charger, pv, _ = columns(grid)
     at_once = np.vstack(
         [

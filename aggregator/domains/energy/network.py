@@ -15,6 +15,7 @@ from aggregator.domains.energy.grid import Grid, Standing
 from aggregator.twin import BadModel, Flags, Floats, Ints
 
 TOLERANCE = 1e-11  # per unit: differences of two solutions are slopes
+COARSE = 1e-8  # … of solutions that are looked at alone: a ten-thousandth of what a meter sees
 SHORT_CIRCUIT_VA = 1e13  # behind a source: its voltage is a state, so nothing is left to fall behind it
 STIFF = 0.1  # R over X there
 PROBE = 3e-4  # of a bus's mean power, how far a slope is looked along: curvature and rounding stay below 1e-4
@@ -75,8 +76,12 @@ class Network:
         self._pgm = library()
         self._model = self._pgm.PowerGridModel(self._input())
 
-    def solve(self, active: Floats, reactive: Floats, source: Floats) -> Flows:
-        """W and var taken at each bus (b, N), V of each source (s, N). Raises BadModel where nothing can carry it."""
+    def solve(self, active: Floats, reactive: Floats, source: Floats, collapse: bool = False) -> Flows:
+        """W and var taken at each bus (b, N), V of each source (s, N).
+
+        Where nothing can carry that, the voltage collapses: such a member is without supply if `collapse`, else all of
+        them raise BadModel.
+        """
         count = active.shape[1]
         power = self._pgm.initialize_array("update", "sym_load", (count, self._nodes))
         power["id"] = IDS["load"] + np.arange(self._nodes)
@@ -84,7 +89,7 @@ class Network:
         feed = self._pgm.initialize_array("update", "source", (count, len(source)))
         feed["id"] = IDS["source"] + np.arange(len(source))
         feed["u_ref"] = source.T / self.grid.values("bus", "rated_v")[self.grid.bus_of("source")]
-        return self._flows({"sym_load": power, "source": feed})
+        return self._flows({"sym_load": power, "source": feed}, collapse=collapse)
 
     def without(self, kind: str, active: Floats, reactive: Floats, source: Floats) -> Flows:
         """Each line, or each transformer, out of order in turn: a column each. Injections (b,), sources (s,).
@@ -96,7 +101,7 @@ class Network:
         out["id"] = IDS[kind] + np.arange(count)[:, None]
         out["from_status"] = out["to_status"] = 0
         self._inject(active, reactive, source)
-        return self._flows({kind: out}, collapse=True)
+        return self._flows({kind: out}, COARSE, collapse=True)
 
     def _inject(self, active: Floats, reactive: Floats, source: Floats) -> None:
         power = self._pgm.initialize_array("update", "sym_load", self._nodes)
@@ -107,20 +112,20 @@ class Network:
         feed["u_ref"] = source / self.grid.values("bus", "rated_v")[self.grid.bus_of("source")]
         self._model.update(update_data={"sym_load": power, "source": feed})
 
-    def _flows(self, update: Mapping[str, Any], collapse: bool = False) -> Flows:
+    def _flows(self, update: Mapping[str, Any], tolerance: float = TOLERANCE, collapse: bool = False) -> Flows:
         try:
             found = self._model.calculate_power_flow(
                 update_data=dict(update),
-                error_tolerance=TOLERANCE,
+                error_tolerance=tolerance,
                 output_component_types=self._output(),
                 continue_on_batch_error=collapse,
             )
         except self._pgm.errors.PowerGridError as error:
             raise BadModel(f"power flow: no solution; more is taken than the grid can carry ({said(error)})") from error
         failed = self._model.batch_error.failed_scenarios if collapse and self._model.batch_error else []
-        for table in found.values():
-            for name in table.dtype.names or () if len(failed) else ():
-                table[name][failed] = 0
+        for table in found.values() if len(failed) else ():
+            for column in table.values():
+                column[failed] = 0
         return flows_of(found, self.node)
 
     def _output(self) -> dict[str, list[str]]:
@@ -178,7 +183,7 @@ class Network:
 def flows_of(found: Mapping[str, Any], of: Ints) -> Flows:
     """From the library's tables, each (N, assets); `of` (b,) is the node of each bus."""
     node, line, trafo = found["node"], found.get("line"), found.get("transformer")
-    none = np.zeros((0, len(node)))
+    none = np.zeros((0, len(node["u"])))
     source = found["source"]
     return Flows(
         node["u"].T[of],

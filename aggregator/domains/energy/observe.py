@@ -84,14 +84,14 @@ def served(grid: Grid, state: Ints, flows: Flows) -> Floats:
 
 
 def H(meters: Meters, x: Floats, network: Network, pumping: Floats, channel: Ints, flows: Flows | None) -> Sparse:
-    """(m, n)."""
+    """(m, n). Where x has no power flow, what is seen through the grid says nothing of it."""
     grid, m = meters.grid, len(channel)
     state, row = meters.state[channel], meters.row[channel]
     direct = np.flatnonzero(state >= 0)
     ones = np.ones(len(direct)) if flows is None else served(grid, state[direct], flows)[:, 0]
     found: Sparse = sp.coo_array((ones, (direct, state[direct])), shape=(m, grid.n)).tocsr()
     through = np.flatnonzero(row >= 0)
-    if len(through):
+    if len(through) and (flows is None or flows.supplied.any()):
         dense = sensitivities(grid, network, x, pumping, row[through])
         spread = sp.csr_array((np.ones(len(through)), (through, np.arange(len(through)))), shape=(m, len(through)))
         found = found + spread @ sp.csr_array(dense)

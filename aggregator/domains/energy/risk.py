@@ -12,7 +12,7 @@ from aggregator.domains.energy.dynamics import Drive
 from aggregator.domains.energy.grid import Grid
 from aggregator.domains.energy.network import Flows, rows_of
 from aggregator.domains.energy.observe import injected
-from aggregator.twin import Floats
+from aggregator.twin import BadModel, Floats
 from aggregator.twin.belief import Belief
 from aggregator.twin.risk import Risk, ranked
 from aggregator.twin.series import Series
@@ -116,9 +116,12 @@ def lost(domain: "Domain", belief: Belief, kind: str, place: int, p: float, dark
 
 
 def risks(domain: "Domain", series: Series) -> list[Risk]:
-    """Overloads and voltages at their worst step, and what is without supply already."""
+    """Overloads and voltages at their worst step, what is without supply already, and what nothing can carry."""
     grid = domain.grid
-    z, worst = margins(domain, series)
+    try:
+        z, worst = margins(domain, series)
+    except BadModel:
+        return ranked([*_collapse(domain, series), *_dark(domain, series)])
     x = series.mean[int(worst)]
     rows = rows_of(grid)
     slope = domain.sensitivities(x, series.k + 1 + int(worst))
@@ -153,6 +156,14 @@ def margins(domain: "Domain", series: Series) -> tuple[Mapping[str, Floats], int
         at = rows[kind, "loading"]
         found[kind] = ((value[at] - 100.0) / np.maximum(sd[at], 1e-6)).max(axis=1)
     return found, worst
+
+
+def _collapse(domain: "Domain", series: Series) -> Iterator[Risk]:
+    """The forecast has no power flow: everything may go dark."""
+    takes = wanted(domain.grid, series.mean.T).max(axis=1).sum()
+    value = float(domain.settings["lost_load"]) / 1e3 * float(domain.settings["repair_h"])
+    source = domain.grid.assets["source"][0].id
+    yield Risk(source, "voltage collapse", 1.0, value * float(takes), "shed load: more is wanted than can be carried")
 
 
 def _overloads(domain: "Domain", series: Series, z: Mapping[str, Floats], slope: Floats, x: Floats) -> Iterator[Risk]:
