@@ -12,7 +12,7 @@ import numpy as np
 
 from aggregator.decisions.checkpointed import Checkpointed
 from aggregator.decisions.criticality import Critical, criticality
-from aggregator.decisions.run import PLAN_S, Lane, Progress, advance, begin
+from aggregator.decisions.run import PLAN_S, Lane, Progress, advance, begin, left_out
 from aggregator.decisions.scenario import Scenario
 from aggregator.twin.domain import Plan
 from aggregator.twin.risk import Risk
@@ -89,8 +89,7 @@ def assess(city: Checkpointed, horizon_ns: int, seed: int = 0) -> Generator[Prog
         total = sum(one.expected for one in others.values())
         planned.append(Planned(name, plan.status, plan.why, plan.cost, plan.without, total))
     ranked = sorted(found.values(), key=lambda one: (-one.expected, one.name))
-    late = [f"{name}: no step of it ends within the horizon" for name in city.standing if name not in lanes]
-    notes = [*city.notes, *late]
+    notes = [*city.notes, *left_out(city, lanes)]
     return Assessment(city.t_ns, horizon_ns, city.digest(), ranked, _critical(city, lanes), planned, notes)
 
 

@@ -59,6 +59,7 @@ class Lane:
     beyond: list[list[Floats]] = field(default_factory=list)
     kept: dict[int, Floats] = field(default_factory=dict)  # step → mean, sd, low, high (4, n)
     keep: frozenset[int] = frozenset()
+    notes: dict[str, None] = field(default_factory=dict)  # in the order they came up
     moments: list[tuple[Floats, Floats]] | None = None  # mean and variance of every step, where they are asked for
 
     def __post_init__(self) -> None:
@@ -79,14 +80,16 @@ class Lane:
         """What the scenario says of the inputs of step k: the difference from what all others put."""
         for flow in dict.fromkeys(one.flow for one in self.changes):
             inputs, assets = self.domain(k).inputs, self.domain(k).inputs.assets(flow)
-            silent = np.full(len(assets), np.nan)
-            inputs.put(flow, k, silent, SOURCE)
+            inputs.put(flow, k, np.full(len(assets), np.nan), SOURCE)
             wanted = known = inputs.at(flow, k).copy()
             for one in self.changes:
                 if one.flow == flow and one.span.has(k * self.dt_ns - self.begun_ns):
                     other = one.on(wanted, assets)
                     wanted = np.where(np.isnan(other), wanted, other)
-            touched = wanted != known
+                    if one.how != "value" and np.isnan(known).all():
+                        nothing = f"nothing gives {self.name}.{flow}: a {one.how} changes nothing, write a value"
+                        self.notes[nothing] = None
+            touched = (wanted != known) & ~np.isnan(wanted)
             inputs.put(flow, k, np.where(touched, 0.0, np.nan), SOURCE)
             inputs.put(flow, k, np.where(touched, wanted - inputs.at(flow, k), np.nan), SOURCE)
 
@@ -171,8 +174,13 @@ def run(city: Checkpointed, scenario: Scenario) -> Generator[Progress, None, Ima
         scenario.members,
         city.digest(),
         {name: one.track() for name, one in lanes.items()},
-        list(city.notes),
+        [*city.notes, *left_out(city, lanes), *(note for one in lanes.values() for note in one.notes)],
     )
+
+
+def left_out(city: Checkpointed, lanes: Mapping[str, Lane]) -> list[str]:
+    """Notes about the domains that stand still."""
+    return [f"{name}: no step of it ends within the horizon" for name in city.standing if name not in lanes]
 
 
 def advance(lanes: Mapping[str, Lane]) -> Iterator[Progress]:

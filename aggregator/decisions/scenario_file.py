@@ -4,8 +4,8 @@
     [weather]    temperature = 35               in every domain that takes it; or { factor = 2 }, { add = 5 }
     [demand]     traffic = 1.3                  a factor for each domain, or all = 1.3
     [[input]]    flow, assets, one of value, factor, add          any flow that a domain takes
-    [[closure]]  assets                         what takes `blocked` is blocked
-    [[outage]]   assets                         what takes `outage` is without supply
+    [[closure]]  assets                         links and the like are blocked
+    [[outage]]   assets                         lines, transformers, pumps, signals are out of order, or without supply
     [[asset]]    id, set = { key = value }      any value of the city file
     [[plan]]     domain, use = "own", or rows = [[…], …]
     [[control]]  asset, quantity, value         one column of a plan
@@ -53,7 +53,10 @@ HEAD: Mapping[str, Key] = {
 }
 HOURS = Key("from the beginning on", "s", 0.0, 0, 7 * 86_400)
 WEATHER = ("temperature", "irradiance", "wind_speed", "wind_direction", "rain")
-FLAGS = {"closure": "blocked", "outage": "outage"}  # tables that set a flow to 1
+FLAGS = {  # tables that set a flow to 1, where an asset takes one of these
+    "closure": ("blocked",),
+    "outage": ("outage", "line_out", "transformer_out", "signals_off"),
+}
 FACTOR = Key("what is there is multiplied by it", low=0)
 SPAN = ("from", "until")
 How = Literal["value", "factor", "add"]
@@ -196,24 +199,25 @@ class Reading:
                 self.sheet.fault((*at, "flow"), name, unknown("flow", name, list(flows)))
                 continue
             domain, _, flow = name.partition(".")
-            ids = self._ids(at, table, dict.fromkeys(self.domains[domain].inputs.assets(flow), domain))
+            ids = self._ids(at, table, self.domains[domain].inputs.assets(flow))
             how, amount = self._how(at, table, flows[name])
             yield InputChange(domain, flow, how, amount, ids, self._span(at, table))
 
     def _flags(self) -> Iterator[InputChange]:
         """Closures and outages: 1 for the assets that take such a flow."""
-        for kind, flow in FLAGS.items():
-            takers = [name for name in self.domains if flow in module_of(name).TAKES]
-            owners = {asset: name for name in takers for asset in self.domains[name].inputs.assets(flow)}
+        for kind, flows in FLAGS.items():
+            takers = [(name, flow) for name in self.domains for flow in flows if flow in module_of(name).TAKES]
+            assets = {end: self.domains[end[0]].inputs.assets(end[1]) for end in takers}
+            known = [one for each in assets.values() for one in each]
             for at, table in self._tables(kind, ("assets", *SPAN)):
                 if "assets" not in table:
                     self.sheet.fault((*at, "assets"), None, "is missing: name what is out, as a list of ids")
-                ids, span = self._ids(at, table, owners), self._span(at, table)
-                for domain in takers:
-                    if own := [one for one in ids if owners.get(one) == domain]:
-                        yield InputChange(domain, flow, "value", 1.0, own, span)
+                ids, span = self._ids(at, table, known), self._span(at, table)
+                for (domain, flow), own in assets.items():
+                    if here := [one for one in ids if one in own]:
+                        yield InputChange(domain, flow, "value", 1.0, here, span)
 
-    def _ids(self, at: KeyPath, table: Mapping[str, Any], known: Mapping[str, str]) -> list[str]:
+    def _ids(self, at: KeyPath, table: Mapping[str, Any], known: Sequence[str]) -> list[str]:
         ids = table.get("assets", [])
         if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
             self.sheet.fault((*at, "assets"), ids, "write a list of ids")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from aggregator.decisions import ScenarioError
 from aggregator.decisions.checkpointed import Checkpointed, of_live
 from aggregator.decisions.comparison import compare
 from aggregator.decisions.imagined import Imagined, pack, unpack
-from aggregator.decisions.run import run
+from aggregator.decisions.run import begin, run
 from aggregator.decisions.scenario import NS, AssetChange, ControlChange, InputChange, Scenario, Span, Watch
 from aggregator.twin.gaussian import Gaussian
 from aggregator.twin.series import forecast
@@ -107,6 +108,24 @@ def test_factor_and_value_replace_what_couplings_give(now: Checkpointed) -> None
     plain = replace(FLOOD, inputs=[InputChange("below", "rain", "value", 0.0)])
     one, two = (ran(now, each).tracks["below"].indicators[0].members for each in (dry, plain))
     assert np.array_equal(one, two)
+
+
+def test_a_flow_that_nothing_gives(now: Checkpointed) -> None:
+    """As usual where nothing is given: a value counts, a factor on nothing is told."""
+    taken = now.standing["blueprint"][0].inputs._taken["rain"]
+    taken.sources.clear()
+    taken.default[:] = np.nan
+
+    def rained(how: Literal["value", "factor"]) -> tuple[list[float], list[str]]:
+        one = replace(MINUTES_10, inputs=[InputChange("blueprint", "rain", how, 0.3)])
+        lane = begin(now, one)["blueprint"]
+        lane.put(lane.k + 1)
+        return lane.domain(lane.k + 1).inputs.at("rain", lane.k + 1).tolist(), list(lane.notes)
+
+    assert rained("value") == ([0.3], [])
+    values, notes = rained("factor")
+    assert np.isnan(values).all()
+    assert notes == ["nothing gives blueprint.rain: a factor changes nothing, write a value"]
 
 
 def test_an_asset_may_be_another_for_a_while(now: Checkpointed) -> None:

@@ -8,7 +8,7 @@ import pytest
 from aggregator.city.file import City
 from aggregator.decisions import ScenarioError
 from aggregator.decisions.scenario import ALWAYS_NS, NS, AssetChange, ControlChange, InputChange, Span, Watch
-from aggregator.decisions.scenario_file import load
+from aggregator.decisions.scenario_file import FLAGS, load
 from tests.aggregator.decisions.hills import hills
 
 GOOD = """
@@ -161,3 +161,16 @@ def test_what_is_no_file_is_told(tmp_path: Path, city: City) -> None:
         load(written(tmp_path, "[scenario"), city)
     with pytest.raises(ScenarioError, match="can be read"):
         load(tmp_path / "none.toml", city)
+
+
+def test_closures_and_outages_are_for_whoever_takes_them(
+    tmp_path: Path, city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here rain plays the blocked link, as the ponds know no links."""
+    monkeypatch.setitem(FLAGS, "closure", ("blocked", "rain"))
+    file = written(tmp_path, '[scenario]\nname = "x"\n[[closure]]\nassets = ["upper", "lower"]\nfrom = 60\n')
+    span = Span(60 * NS, ALWAYS_NS)
+    assert load(file, city).inputs == [
+        InputChange("blueprint", "rain", "value", 1.0, ["upper"], span),
+        InputChange("below", "rain", "value", 1.0, ["lower"], span),
+    ]
