@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is edge_agent
     "check": "check a gateway's file and say every fault at once",
     "devices": "the kinds of devices that are known",
     "scan": "find Modbus units on a line and suggest their profiles",
+    "read": "read every point of a Modbus device once, by a profile",
     "simulate": "play devices of any profile on real Modbus or MQTT",
 }
 

@@ -135,7 +135,9 @@ def unknown(name: str, value: object, known: Sequence[str], section: Section, pl
         there = f"as {near}" if near in known else "where this part takes a file"
         place.fault("is a secret, which this file must not hold", f"write it to a file of mode 0600, named {there}", "")
         return
-    close = difflib.get_close_matches(name, known, 1, 0.6)
+    close = difflib.get_close_matches(name, known, 1, 0.6) or [
+        one for one in known if len(name) > 2 and one[: len(name)] == name
+    ]
     remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
     place.fault(f"is not a key of {section.name}", remedy, value)
 

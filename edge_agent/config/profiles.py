@@ -100,7 +100,7 @@ POINT = Section(
         Key(
             "quantity",
             "text",
-            "what it is; gives the internal unit",
+            "what it is, of those that `edge-agent devices quantities` lists; gives the internal unit",
             choices=tuple(QUANTITIES),
             example='"active_power"',
         ),

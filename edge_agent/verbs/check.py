@@ -80,7 +80,8 @@ def check(args: argparse.Namespace) -> int:
     for path in args.config:
         try:
             if is_profile(path):
-                Library(path.parent).get(path.stem)
+                profile = Library(path.parent).get(path.stem)
+                notes.append(f"{path}: a profile of {len(profile.points)} points without faults")
             else:
                 gateways.append(load(path))
                 look(gateways[-1])

@@ -80,6 +80,12 @@ def test_a_new_profile_in_ten_minutes(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "my-meter.toml").write_text(blank.replace('"kW"', '"kV"'))
     assert main(["check", str(tmp_path / "my-meter.toml")]) == 1
     assert 'points[0].unit = "kV"' in capsys.readouterr().err
+    (tmp_path / "my-meter.toml").write_text(blank.replace("  # {", "  {"))  # the other examples are right as well
+    assert main(["check", str(tmp_path / "my-meter.toml")]) == 0
+    assert "a profile of 4 points without faults" in capsys.readouterr().out
+    (tmp_path / "my-meter.toml").write_text(blank.replace("  # {", "  {").replace("enumeration", "enum"))
+    assert main(["check", str(tmp_path / "my-meter.toml")]) == 1
+    assert "did you mean enumeration?" in capsys.readouterr().err
     (tmp_path / "my-meter.toml").write_text(blank)
     assert main(["devices", "show", "my-meter", "--profiles", str(tmp_path)]) == 0
     assert "active_power, kW" in capsys.readouterr().out
@@ -93,3 +99,8 @@ def test_devices(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["points"][0]["name"] == "manufacturer"
     assert main(["devices", "show", "sunspec"]) == 1
     assert "did you mean sunspec-" in capsys.readouterr().err
+    assert main(["devices", "show"]) == 1
+    assert "name a profile" in capsys.readouterr().err
+    assert main(["devices", "quantities", "water_flow", "--json"]) == 0
+    (flow,) = json.loads(capsys.readouterr().out)
+    assert (flow["unit"], "l/min" in flow["also in"].split()) == ("m3/h", True)
