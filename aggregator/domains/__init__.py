@@ -15,6 +15,8 @@ from types import ModuleType
 DOMAINS: dict[str, str] = {  # name → module; tests/aggregator/domains/test_every_domain.py runs over them all
     "blueprint": "aggregator.domains._blueprint",
     "energy": "aggregator.domains.energy",
+    "environment": "aggregator.domains.environment",
+    "safety": "aggregator.domains.safety",
 }
 
 
