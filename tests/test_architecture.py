@@ -57,7 +57,7 @@ ALSO = {  # file or folder → further parts it may import
     "aggregator/projections/city.py": {"aggregator.city"},
     "aggregator/config.py": {"aggregator.decisions"},  # whose policy it reads
     "aggregator/decisions/checkpointed.py": {"aggregator.city"},
-    "aggregator/decisions/run.py": {"aggregator.city"},  # couplings are the city's
+    "aggregator/decisions/run.py": {"aggregator.city", "aggregator.domains"},  # couplings and flows are theirs
     "aggregator/decisions/scenario_file.py": {"aggregator.city", "aggregator.domains"},
     "aggregator/city/file.py": {"aggregator.domains"},  # a city is made of domains, each by its own checks
 }

@@ -18,7 +18,8 @@ from aggregator.decisions import ScenarioError
 from aggregator.decisions.checkpointed import Checkpointed
 from aggregator.decisions.imagined import Exceedance, Imagined, Indicator, Track
 from aggregator.decisions.scenario import AssetChange, InputChange, Scenario, Watch, changed, row_of
-from aggregator.twin import BadModel, Floats
+from aggregator.domains import module_of
+from aggregator.twin import BadModel, Flags, Floats
 from aggregator.twin.belief import Belief
 from aggregator.twin.domain import Domain, Plan
 
@@ -27,6 +28,7 @@ CELLS_MAX = 200_000_000  # states × members of all domains: 1.6 GB
 KEPT_MAX = 4_000_000  # states × times that are kept of one domain: four numbers each, 64 MB
 PLAN_STEPS = 48  # a domain's own plan is made for so many steps, and again when they are over
 PLAN_S = 5.0  # what a plan may take
+FLOW_MEMBERS = 20  # in which a watched flow is looked at: a power flow or a hydraulic run for each, at every step
 SOURCE = "scenario"  # of what is put into inputs
 
 
@@ -50,13 +52,13 @@ class Lane:
     q_scale: float
     gives: Sequence[Coupling]
     changes: Sequence[InputChange]
-    watched: Sequence[tuple[int, Watch]]  # the state's place
+    watched: Sequence[tuple[int, Watch]]  # the place among states, or among the flow's assets
     rows: Floats  # (T, inputs) the plan from step `since` on
     since: int = 0
     plan: str = ""
     t_ns: list[int] = field(default_factory=list)
     judged: list[Mapping[str, Floats]] = field(default_factory=list)
-    beyond: list[list[Floats]] = field(default_factory=list)
+    beyond: list[list[Flags]] = field(default_factory=list)
     kept: dict[int, Floats] = field(default_factory=dict)  # step → mean, sd, low, high (4, n)
     keep: frozenset[int] = frozenset()
     notes: dict[str, None] = field(default_factory=dict)  # in the order they came up
@@ -132,12 +134,22 @@ class Lane:
     def _show(self, domain: Domain, u: Floats, k: int) -> None:
         self.t_ns.append(k * self.dt_ns)
         self.judged.append(domain.indicators(self.X, u, k))
-        self.beyond.append([self.X[i] > one.limit if one.above else self.X[i] < one.limit for i, one in self.watched])
+        self.beyond.append(self._beyond(domain, k))
         if k in self.keep:
             low, high = np.quantile(self.X, (0.05, 0.95), axis=1)
             self.kept[len(self.t_ns) - 1] = np.array([self.X.mean(axis=1), self.X.std(axis=1, ddof=1), low, high])
         if self.moments is not None:
             self.moments.append((self.X.mean(axis=1), self.X.var(axis=1, ddof=1)))
+
+    def _beyond(self, domain: Domain, k: int) -> list[Flags]:
+        """Of each watch the members that are beyond its limit."""
+        flows = any(one.flow for _, one in self.watched)
+        given = [domain.gives(one, k) for one in self.X.T[:FLOW_MEMBERS]] if flows else []
+        found = []
+        for i, one in self.watched:
+            values = np.array([each[one.quantity][i] for each in given]) if one.flow else self.X[i]
+            found.append(values > one.limit if one.above else values < one.limit)
+        return found
 
     def track(self) -> Track:
         numbers = np.array([*self.kept.values()], np.float32)  # (K, 4, n)
@@ -230,7 +242,6 @@ def begin(city: Checkpointed, scenario: Scenario) -> dict[str, Lane]:
 
 def _lane(city: Checkpointed, scenario: Scenario, name: str, end_ns: int) -> Lane:
     domain, belief = city.standing[name]
-    places = {(one.asset, one.quantity): i for i, one in reversed([*enumerate(domain.states)])}
     return Lane(
         name,
         _variants(city, scenario, name),
@@ -242,10 +253,19 @@ def _lane(city: Checkpointed, scenario: Scenario, name: str, end_ns: int) -> Lan
         city.q_scale.get(name, 1.0),
         [one for one in city.couplings if one.gives.domain == name],
         [one for one in scenario.inputs if one.domain == name],
-        [(places[one.asset, one.quantity], one) for one in scenario.watches if one.domain == name],
+        [(place(city, one), one) for one in scenario.watches if one.domain == name],
         scenario.rows.get(name, np.zeros((0 if name in scenario.planned else 1, len(domain.controls)))),
         belief.k + 1,
     )
+
+
+def place(city: Checkpointed, watch: Watch) -> int:
+    """Of what is watched."""
+    if watch.flow:
+        kind = module_of(watch.domain).GIVES[watch.quantity].kind
+        return [one.id for one in city.city.parts[watch.domain].of(kind)].index(watch.asset)
+    states = city.standing[watch.domain][0].states
+    return [(one.asset, one.quantity) for one in states].index((watch.asset, watch.quantity))
 
 
 def _draw(seed: int, name: str) -> int:

@@ -75,13 +75,14 @@ class ControlChange:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How likely a state goes beyond a limit is counted."""
+    """How likely a state, or with `flow` what the domain gives to others, goes beyond a limit is counted."""
 
     domain: str
     asset: str
     quantity: str
     limit: float
     above: bool = True
+    flow: bool = False
 
     @property
     def name(self) -> str:

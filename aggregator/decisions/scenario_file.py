@@ -9,7 +9,7 @@
     [[asset]]    id, set = { key = value }      any value of the city file
     [[plan]]     domain, use = "own", or rows = [[…], …]
     [[control]]  asset, quantity, value         one column of a plan
-    [[watch]]    asset, quantity, above or below
+    [[watch]]    asset, quantity, above or below; a quantity is a state, or a flow that its domain gives
 
 Every [[…]] but plan and watch may have `from` and `until`, spans of time from the beginning on.
 """
@@ -293,7 +293,9 @@ class Reading:
             if owner is None:
                 continue
             domain, asset = owner
-            units = {one.quantity: one.unit for one in self.domains[domain].states if one.asset == asset.id}
+            states = {one.quantity: one.unit for one in self.domains[domain].states if one.asset == asset.id}
+            flows = {name: one.unit for name, one in module_of(domain).GIVES.items() if one.kind == asset.kind}
+            units = flows | states
             if quantity not in units:
                 self.sheet.fault((*at, "quantity"), quantity, unknown("state of it", quantity, list(units)))
             elif ("above" in table) == ("below" in table):
@@ -301,7 +303,7 @@ class Reading:
             else:
                 key = "above" if "above" in table else "below"
                 limit = float(self.sheet.value(at, table, key, Key("limit", units[quantity])))
-                yield Watch(domain, asset.id, quantity, limit, key == "above")
+                yield Watch(domain, asset.id, quantity, limit, key == "above", quantity not in states)
 
     def _quantity(self, at: KeyPath, table: Mapping[str, Any]) -> str:
         return self.sheet.text(at, table, "quantity", None)

@@ -13,7 +13,7 @@ from aggregator.decisions import ScenarioError
 from aggregator.decisions.checkpointed import Checkpointed, of_live
 from aggregator.decisions.comparison import compare
 from aggregator.decisions.imagined import Imagined, pack, unpack
-from aggregator.decisions.run import begin, run
+from aggregator.decisions.run import FLOW_MEMBERS, begin, run
 from aggregator.decisions.scenario import NS, AssetChange, ControlChange, InputChange, Scenario, Span, Watch
 from aggregator.twin.gaussian import Gaussian
 from aggregator.twin.series import forecast
@@ -108,6 +108,17 @@ def test_factor_and_value_replace_what_couplings_give(now: Checkpointed) -> None
     plain = replace(FLOOD, inputs=[InputChange("below", "rain", "value", 0.0)])
     one, two = (ran(now, each).tracks["below"].indicators[0].members for each in (dry, plain))
     assert np.array_equal(one, two)
+
+
+def test_what_a_domain_gives_can_be_watched(now: Checkpointed) -> None:
+    """An overflow is a level above the rim: the same members, as far as flows are looked at."""
+    level = Watch("blueprint", "upper", "water_level", 1.0)
+    over = Watch("blueprint", "upper", "overflow", 0.0, flow=True)
+    wet = replace(FLOOD, watches=[level, over], inputs=[InputChange("blueprint", "rain", "value", 0.1)])
+    by_level, by_flow = (one.beyond for one in ran(now, wet).tracks["blueprint"].exceedances)
+    assert by_flow.shape == (60, FLOW_MEMBERS)
+    assert 0 < by_flow.mean() < 1
+    assert np.array_equal(by_level[:, :FLOW_MEMBERS], by_flow)
 
 
 def test_a_flow_that_nothing_gives(now: Checkpointed) -> None:

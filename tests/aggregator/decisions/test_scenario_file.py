@@ -47,6 +47,11 @@ until = 600
 asset = "upper"
 quantity = "water_level"
 above = "90 cm"
+
+[[watch]]
+asset = "lower"
+quantity = "overflow"
+above = "1 cm"
 """
 BAD = """[scenario]
 nam = "x"
@@ -143,7 +148,10 @@ def test_a_file_says_what_is_otherwise(tmp_path: Path, city: City) -> None:
     assert found.assets == [AssetChange("blueprint", "upper", "rim_m", 0.5, Span(0, ALWAYS_NS))]
     assert found.planned == ["blueprint"]
     assert found.controls == [ControlChange("below", "lower", "water_flow", 0.1, Span(0, 600 * NS))]
-    assert found.watches == [Watch("blueprint", "upper", "water_level", 0.9)]
+    assert found.watches == [
+        Watch("blueprint", "upper", "water_level", 0.9),
+        Watch("below", "lower", "overflow", 0.01, flow=True),
+    ]
     assert found.text == GOOD
 
 
