@@ -38,7 +38,9 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "n-1": "the loss of every line of a medium-voltage grid, full power flows; pandapower beside",
     "ensemble": "1,000 members of a load ensemble, each with its power flow",
     "junction": "an intersection in SUMO driven through Modbus by an agent; fixed, actuated, max-pressure beside it",
-    "air-kriging": "PM2.5 in Beijing, each of 12 stations held out in turn; forecasts; interpolation and persistence beside",
+    "air-kriging": "PM2.5 in Beijing, each of 12 stations held out in turn; forecasts; interpolation and persistence",
+    "route": "the fastest way on 20,000 crossings with times that are new for every question; networkx beside it",
+    "alarms": "seeded incidents in a city: precision, recall, lead time, false alarms a day, by kind and by detector",
 }
 
 

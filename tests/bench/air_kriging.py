@@ -43,7 +43,8 @@ def run(scale: str) -> Iterator[Figure]:
 def judged(city: Beijing, every: int) -> Flags:
     """(T,) of the last quarter every so many-th week."""
     k = np.arange(len(city.pm25)) - city.cut
-    return (k >= 0) & (k // WEEK_H % every == 0)
+    found: Flags = (k >= 0) & (k // WEEK_H % every == 0)
+    return found
 
 
 def held_out(city: Beijing, hours: Flags, elsewhere: bool) -> Iterator[Figure]:

@@ -56,7 +56,8 @@ class Beijing:
         speed = self.columns["wind"]
         count = np.isfinite(speed).sum(axis=1)
         total = np.nansum(speed, axis=1)
-        return np.divide(total, count, out=np.full(len(speed), np.nan), where=count > 0)
+        found: Floats = np.divide(total, count, out=np.full(len(speed), np.nan), where=count > 0)
+        return found
 
     def domain(self, unknown: int | None = None) -> environment.Domain:
         """The city's air with what the first three quarters say; of station `unknown` they say nothing."""

@@ -84,7 +84,8 @@ class Air:
         every = [one.place or (0.0, 0.0) for one in self.places]
         middle = float(np.mean([lat for _, lat in every]))
         here = np.array([one.place or (0.0, 0.0) for one in assets]).reshape(-1, 2)
-        return here * EARTH_M * np.array([np.cos(np.radians(middle)), 1.0])
+        found: Floats = here * EARTH_M * np.array([np.cos(np.radians(middle)), 1.0])
+        return found
 
     @cached_property
     def distance(self) -> Floats:

@@ -130,8 +130,8 @@ def judged(air: Air, path: Floats, sd: Floats, u: Floats, advise: bool = True) -
     harm = p * air.harm
     advised = np.zeros((len(path), zones))
     cost = float(harm.sum() + hours * (u / most(air)).sum(axis=0) @ _without_advice(air))
-    for z in np.arange(zones) if advise else []:
-        averted = air.zones[z].number("advice_protects") * harm[:, air.within(z)].sum(axis=1)
+    for z in range(zones if advise else 0):
+        averted = air.zones[z].number("advice_protects") * (harm @ air.within(z))
         price = hours * air.zones[z].number("advice_cost")
         advised[:, z] = averted > price
         cost -= float(np.maximum(averted - price, 0.0).sum())
@@ -173,6 +173,8 @@ def stretch(what: str, column: Floats) -> str:
 
 def drive_at(air: Air, taken: dict[str, Floats]) -> Drive:
     """What is given, with no measure on."""
-    zones = np.zeros(len(air.zones))
-    names = ("source_pm25", "source_nox", "wind_speed", "wind_direction", "temperature")
-    return Drive(*(taken[name] for name in names), zones, zones, np.zeros(len(air.fans)))
+    none = np.zeros(len(air.zones))
+    pm25, nox, wind, towards, warmth = (
+        taken[name] for name in ("source_pm25", "source_nox", "wind_speed", "wind_direction", "temperature")
+    )
+    return Drive(pm25, nox, wind, towards, warmth, none, none, np.zeros(len(air.fans)))

@@ -16,7 +16,7 @@ from scipy.linalg import eigh
 from scipy.optimize import minimize_scalar
 
 from aggregator.domains.environment.air import Air
-from aggregator.twin import BadModel, Floats
+from aggregator.twin import BadModel, Floats, Ints
 
 HOURS = 72.0  # that the assumed covariance counts as: a few independent episodes of weather
 TINY = 1e-9  # share of the largest variance below which a direction is rounding
@@ -83,24 +83,24 @@ def pooled(air: Air, field: Field, history: Mapping[tuple[str, str], Floats]) ->
     columns of unequal length.
     """
     names = [(one.id, name) for name in air.pollutants for one in air.places]
-    own = [i for i, name in enumerate(names) if name in history and np.isfinite(history[name]).sum() > 1]
+    known = [i for i, name in enumerate(names) if name in history and np.isfinite(history[name]).sum() > 1]
     lengths = {len(values) for values in history.values()}
     if len(lengths) > 1:
         raise BadModel(f"history of {len(lengths)} lengths, {sorted(lengths)}; give the same hours for all")
-    if not own:
+    if not known:
         return field
-    Y = np.column_stack([history[names[i]] for i in own])
+    Y, own = np.column_stack([history[names[i]] for i in known]), np.array(known, np.int64)
     mean, C = joined(field, own, Y)
     steady = field.steady.copy()
     for q in range(len(steady)):
-        columns = [j for j, i in enumerate(own) if i // air.p == q]
+        columns = np.flatnonzero(own // air.p == q)
         if len(columns) > 1:
-            rows = [own[j] for j in columns]
+            rows = own[columns]
             steady[q] = growth(Y[:, columns], mean[rows], C[np.ix_(rows, rows)])
     return made(mean, C, steady, field.memory_s, field.flushed_m)
 
 
-def joined(field: Field, own: list[int], Y: Floats) -> tuple[Floats, Floats]:
+def joined(field: Field, own: Ints, Y: Floats) -> tuple[Floats, Floats]:
     """Mean and covariance of all values from those of `own` (T, o), the others by what was assumed of both."""
     seen = np.isfinite(Y)
     mean_own = np.nanmean(Y, axis=0)

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from aggregator.domains.safety.dispatch import Dispatch
 from aggregator.domains.safety.events import exceedance, threshold
 from aggregator.domains.safety.ground import Ground
-from aggregator.twin import Floats
+from aggregator.twin import Flags, Floats
 from aggregator.twin.belief import Belief
 from aggregator.twin.domain import Control, Limits, Plan
 from aggregator.twin.gaussian import Gaussian
@@ -67,7 +67,7 @@ def plan(domain: "Domain", belief: Belief, horizon: int, deadline_s: float) -> P
     return Plan(u, cost, cost, "optimal", told(ground, p, warned, sent, domain.dt_ns / 1e9), without)
 
 
-def told(ground: Ground, p: Floats, warned: Floats, sent: Dispatch, step_s: float) -> str:
+def told(ground: Ground, p: Floats, warned: Flags, sent: Dispatch, step_s: float) -> str:
     said = [
         f"warn of {ground.hazards[i]} at {ground.watches[i].id}: {p[:, i].max():.0%} likely, "
         f"in {(int(p[:, i].argmax()) + 1) * step_s / 60:.0f} min at worst"

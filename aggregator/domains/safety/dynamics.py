@@ -1,4 +1,4 @@
-"""How danger moves: a level returns to its usual one, rain, outages and traffic push it, and a rise goes on for a while.
+"""How danger moves: a level returns to its usual one, rain, outages and traffic push it; a rise goes on for a while.
 
 r(k) = γ r(k-1) + w_r                                      a damped local trend (Gardner & McKenzie 1985)
 l(k) = m + ρ (l(k-1) - m) + r(k) + dt · push + w_l,        m = usual + vehicles

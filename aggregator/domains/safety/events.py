@@ -36,13 +36,15 @@ def exceedance(ground: Ground, series: Series) -> Floats:
     """(T, w) probability that a level is above its limit."""
     w = ground.w
     limits = np.concatenate([ground.values("limit"), np.full(w, np.inf)])
-    return series.exceedance(limits)[:, :w]
+    found: Floats = series.exceedance(limits)[:, :w]
+    return found
 
 
 def threshold(ground: Ground) -> Floats:
     """(w,) C/L of each watch's warning (Murphy 1977); inf where a warning averts nothing."""
     averted = ground.values("harm") * ground.values("averts")
-    return np.divide(ground.values("warning_cost"), averted, out=np.full(ground.w, np.inf), where=averted > 0)
+    found: Floats = np.divide(ground.values("warning_cost"), averted, out=np.full(ground.w, np.inf), where=averted > 0)
+    return found
 
 
 def lead(p: Floats, limit: float, step_s: float) -> float:

@@ -43,5 +43,5 @@ class Interlocks:
 def flooded(ground: Ground, levels: Floats) -> Flags:
     """(roads,) closed by a flood as believed."""
     over = levels > ground.values("limit")
-    found: Flags = ground.flooding[over].any(axis=0)
+    found: Flags = np.asarray(ground.flooding[over].any(axis=0), np.bool_)
     return found

@@ -6,6 +6,7 @@ the roads.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,7 +14,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from aggregator.twin import BadModel, Floats, Ints
 
-NOWHERE = -9999  # scipy's word for a node without a predecessor
+MOMENT_S = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,33 @@ class Route:
     @property
     def seconds(self) -> float:
         return float(self.at_s[-1]) if len(self.at_s) else float("inf")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Shape:
+    """What of a graph stays when times change: roads in the order of a sparse matrix, parallel ones together."""
+
+    n: int
+    order: Ints  # (m,)
+    first: Ints  # (e,) place in `order` of the first road of each pair of crossings
+    columns: Ints  # (e,)
+    starts: Ints  # (n + 1,)
+
+    @classmethod
+    def of(cls, n: int, a: Ints, b: Ints) -> "Shape":
+        order = np.lexsort((b, a))
+        pairs = np.column_stack([a, b])[order]
+        new = np.ones(len(pairs), np.bool_)
+        new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+        rows = np.bincount(pairs[new, 0], minlength=n)
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(rows, dtype=np.int64)])
+        return cls(n, order, np.flatnonzero(new), pairs[new, 1], starts)
+
+    def filled(self, seconds: Floats) -> sp.csr_array:
+        """Times of 0 are a moment: in a sparse matrix 0 would be no road at all."""
+        time = np.maximum(seconds[self.order], MOMENT_S)
+        least = np.minimum.reduceat(time, self.first) if len(self.first) else time
+        return sp.csr_array((least, self.columns, self.starts), shape=(self.n, self.n))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,25 +69,23 @@ class Roads:
         if len(ends) and not 0 <= ends.min() <= ends.max() < self.n:
             raise BadModel(f"roads join crossings {ends.min()} … {ends.max()}; there are 0 … {self.n - 1}")
 
+    @cached_property
+    def along(self) -> Shape:
+        return Shape.of(self.n, self.start, self.end)
+
+    @cached_property
+    def against(self) -> Shape:
+        return Shape.of(self.n, self.end, self.start)
+
     def graph(self, seconds: Floats, reverse: bool = False) -> sp.csr_array:
         """(n, n) of live times (m,); inf is closed. Raises BadModel for times below 0 or that are none."""
         if seconds.shape != self.start.shape or not (seconds >= 0).all():
             raise BadModel(f"travel times {seconds.shape}: one for each of {len(self.start)} roads, 0 or more, or inf")
-        open_ = np.flatnonzero(np.isfinite(seconds))
-        a, b = self.start[open_], self.end[open_]
-        if reverse:
-            a, b = b, a
-        order = np.lexsort((seconds[open_], b, a))
-        a, b, time = a[order], b[order], np.maximum(seconds[open_][order], 1e-9)
-        first = np.ones(len(a), np.bool_)
-        first[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
-        a, b, time = a[first], b[first], time[first]
-        starts = np.concatenate([[0], np.cumsum(np.bincount(a, minlength=self.n))])
-        return sp.csr_array((time, b, starts), shape=(self.n, self.n))
+        return (self.against if reverse else self.along).filled(seconds)
 
     def route(self, seconds: Floats, origin: int, target: int) -> Route:
         """The fastest way at the times (m,) of now."""
-        reached, before = dijkstra(self.graph(seconds), indices=origin, return_predecessors=True)
+        reached, before = dijkstra(self.graph(seconds), True, origin, True)
         if not np.isfinite(reached[target]):
             return Route(np.zeros(0, np.int64), np.zeros(0))
         way = [target]
@@ -70,5 +96,5 @@ class Roads:
 
     def until(self, seconds: Floats, targets: Ints) -> Floats:
         """(targets, n) s from every crossing to each target."""
-        found: Floats = dijkstra(self.graph(seconds, reverse=True), indices=targets).reshape(len(targets), self.n)
+        found: Floats = dijkstra(self.graph(seconds, reverse=True), True, targets).reshape(len(targets), self.n)
         return found
