@@ -18,7 +18,7 @@ from edge_agent.beside import Beside
 from edge_agent.buffer import Buffer
 from edge_agent.catalogue import catalogue
 from edge_agent.config import ConfigError, Gateway, load
-from edge_agent.control.desk import Newest, OrderDesk
+from edge_agent.control.desk import OrderDesk
 from edge_agent.field import Field, build
 from edge_agent.fitter import Fitter
 from edge_agent.health import Health
@@ -84,7 +84,9 @@ class Agent:
             await self._take_models(stack)
             points = catalogue(self.config, self.fitter.bundles)
             self.sync = Sync.of(self.config, self.buffer, self.clock, self.time, points, self._status, self._command)
-            self.desk = OrderDesk(self.config.id, self.config.state_dir, self.clock, self.sync, self._tick)
+            self.desk = OrderDesk(
+                self.config.id, self.config.state_dir, self.clock, self.sync, lambda: self.helm.tick()
+            )
             self.helm = Helm(
                 self.config,
                 self.clock,
@@ -138,8 +140,7 @@ class Agent:
                 await self.intake.flush()
                 await self.helm.flush()
         except TimeoutError:
-            waiting = self.intake.waiting()
-            log.error("the disk took nothing for %g s: %d readings are lost", FLUSH_S, waiting)
+            log.error("the disk took nothing for %g s: %d readings are lost", FLUSH_S, self.intake.waiting())
 
     async def _run_one_field(self) -> None:
         """The field side of this configuration. What acts ends first: it may need the sources to leave outputs safe."""
@@ -150,6 +151,8 @@ class Agent:
             if self.config.cell.wanted:
                 self.health.watch("control", CONTROL_LATE_S)
                 acting.append(tasks.create_task(self._keep("control", self._act)))
+            else:
+                self.helm.rest()
             sources = [
                 tasks.create_task(self._keep(f"source {s.name}", partial(s.run, layouts, self.intake.emit)))
                 for s, layouts in zip(field.sources, field.layouts, strict=True)
@@ -160,7 +163,7 @@ class Agent:
             systemd.notify("READY=1\nSTATUS=polling")
             log.info("polling %d devices", len(self.config.devices))
             await self._until_stop_or_reload()
-            self.helm.stop(safe=self.stop.is_set())
+            self.helm.stop(safe=self.stop.is_set(), after=self.config)
             for part in (acting, sources):
                 await ended(part)
         for name in ("control", MODELS, *works, *(f"source {source.name}" for source in field.sources)):
@@ -174,9 +177,6 @@ class Agent:
         """Say something over MQTT through the source that speaks with this broker."""
         source = next((one for one in self.field.sources if one.name == broker), None)
         return isinstance(source, Teller) and await source.tell(topic, payload)
-
-    def _tick(self) -> Newest | None:
-        return self.helm.tick()
 
     def _command(self, command: Command) -> None:
         """What the aggregator says besides acknowledging."""

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_agent import plant
+from edge_agent.cell import Output
 from edge_agent.config import Gateway
 from edge_agent.control.desk import Newest, OrderDesk
 from edge_agent.control.hand import Hand
@@ -28,7 +29,7 @@ from edge_agent.intake import Intake
 from edge_agent.loop import Counts, Loop, Turn
 from edge_agent.pair import Pair, Side
 from edge_agent.recorder import Recorder
-from edge_agent.setpoint import Authority
+from edge_agent.setpoint import Authority, Controller
 from edge_agent.snapshot import Applied, Central, Hold, Mode, Roster, Snapshot, TwinNames, TwinState
 from edge_agent.twin.faults import ModelRefused
 from protos.clock import NS, Anchor, Clock
@@ -87,13 +88,10 @@ class Helm:
             record=lambda frames: later(intake.keep, frames),
             audit=lambda frames: later(self._tell, frames),
         )
-        self.hand, lost = self.hand.moved_to(cell.outputs)
-        for one in lost:
-            log.warning("hand: %s", one)
+        orders = self._move(cell.outputs)
         built = await self._build(around)
         self.roster = plant.roster(config, self.fitter.bundles)
         pair = Pair(self.clock, cell.period_ns, Side(built.twins))
-        orders = self.desk.bind(cell.outputs) if self.desk is not None else ()
         self.loop = Loop(
             built, self.clock, recorder, self._utc_ns, pair, (self.hand, *orders), self._writes, self.counts
         )
@@ -118,9 +116,23 @@ class Helm:
                 log.error("a model cannot be loaded: %s", error)
                 await self.fitter.refused(error)
 
-    def stop(self, *, safe: bool) -> None:
+    def stop(self, *, safe: bool, after: Gateway | None = None) -> None:
+        """End the loop. `after`: what comes next; an output that it does not have is left at its safe value."""
         if self.loop is not None:
-            self.loop.stop(safe=safe)
+            now = self.config.cell.outputs
+            staying = {(one.name, one.point) for one in (after.cell.outputs if after is not None else now)}
+            self.loop.stop(safe=safe, gone=[one.name for one in now if (one.name, one.point) not in staying])
+
+    def rest(self) -> None:
+        """There is no loop in the configuration that comes now: hands and orders end, and are told so."""
+        self._move(())
+
+    def _move(self, outputs: Sequence[Output]) -> Sequence[Controller]:
+        """Take over what persons and the aggregator want of these outputs; returns what carries the latter."""
+        self.hand, lost = self.hand.moved_to(outputs)
+        for one in lost:
+            log.warning("hand: %s", one)
+        return self.desk.bind(outputs) if self.desk is not None else ()
 
     def mirror(self, frame: Frame) -> None:
         if self.loop is not None:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -94,18 +94,16 @@ class Loop:
         self._before_ns = 0  # when the tick before was due
         self._came_ns: dict[Layout, int] = {}
         self._estimates: Mapping[str, Frame] = {}
-        self._places = [self._place(output.readback or output.point) for output in cell.outputs]
+        names, shown = plant.field.image.names, [one.readback or one.point for one in cell.outputs]
+        self._places = [names.index(point) if point in names else None for point in shown]
         self._looked_ns = [0] * len(self._places)
         self._main: asyncio.AbstractEventLoop
         self._own: asyncio.AbstractEventLoop | None = None
         self._answered: asyncio.Event
         self._stop: asyncio.Event
         self._stopping = self._leave_safe = False
+        self._gone: Collection[str] = ()
         self._actuators: list[Actuator]
-
-    def _place(self, point: str) -> int | None:
-        names = self.plant.field.image.names
-        return names.index(point) if point in names else None
 
     # ---- called by the agent's main loop
 
@@ -128,11 +126,12 @@ class Loop:
                 log.error("the control loop failed at its end", exc_info=error)
             raise
 
-    def stop(self, *, safe: bool) -> None:
-        """End the loop; `safe`: the outputs that it has set go to their safe values first. The first call counts."""
+    def stop(self, *, safe: bool, gone: Collection[str] = ()) -> None:
+        """End the loop; `safe`: the outputs that it has set go to their safe values first, else only those of them that
+        are `gone`, by name: nobody will answer for them any more. The first call counts."""
         if self._stopping:
             return
-        self._stopping, self._leave_safe = True, safe
+        self._stopping, self._leave_safe, self._gone = True, safe, gone
         if self._own is not None and not self._own.is_closed():
             self._own.call_soon_threadsafe(self._stop.set)
 
@@ -165,14 +164,15 @@ class Loop:
     async def _until_the_end(self, works: Sequence[Coroutine[object, object, None]]) -> None:
         """Until `stop`, or until a part ends, which none may: then nobody decides any more, and the outputs go to
         safety before that is raised."""
+        outputs = self.plant.cell.outputs
         parts = [asyncio.create_task(work) for work in works]
         told = asyncio.create_task(self._stop.wait())
         await asyncio.wait([*parts, told], return_when=asyncio.FIRST_COMPLETED)
         ticking = parts[0]
         ticking.cancel()
         await asyncio.wait([ticking])
-        if self._leave_safe or not told.done():
-            await self._to_safe()
+        everything = self._leave_safe or not told.done()
+        await self._to_safe([k for k in self.guard.ours() if everything or outputs[k].name in self._gone])
         for task in (*parts, told):
             task.cancel()
         ends = await asyncio.gather(*parts, return_exceptions=True)
@@ -192,12 +192,12 @@ class Loop:
         else:
             self.guard.failed(output, written.why, now_ns)
 
-    async def _to_safe(self) -> None:
-        """Leave every output that this agent has ever set at its safe value."""
+    async def _to_safe(self, which: Sequence[int]) -> None:
+        """Leave these outputs at their safe values."""
         outputs = self.plant.cell.outputs
         try:
             async with asyncio.timeout(SAFE_S):
-                await asyncio.gather(*(self._actuators[k].leave(outputs[k].safe) for k in self.guard.ours()))
+                await asyncio.gather(*(self._actuators[k].leave(outputs[k].safe) for k in which))
         except TimeoutError:
             log.error("not every output could be set to its safe value within %g s", SAFE_S)
 

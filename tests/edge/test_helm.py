@@ -50,7 +50,10 @@ class Scene:
         return True
 
     @asynccontextmanager
-    async def running(self, config: Gateway | None = None) -> AsyncIterator["asyncio.Task[None]"]:
+    async def running(
+        self, config: Gateway | None = None, after: Callable[[], Gateway] | None = None
+    ) -> AsyncIterator["asyncio.Task[None]"]:
+        """`after`: the configuration that a reload takes next."""
         self.config = config or self.config
         await self.fitter.prepare(self.config)
         self.fitter.settle()
@@ -61,7 +64,7 @@ class Scene:
             await self.until(lambda: self.helm.snapshot() is not None or task.done())
             yield task
         finally:
-            self.helm.stop(safe=False)
+            self.helm.stop(safe=False, after=None if after is None else after())
             await asyncio.wait([task], timeout=PATIENCE_S)
             assert task.done()
 
@@ -103,6 +106,38 @@ async def test_a_person_keeps_an_output_over_a_reload(tmp_path: Path, caplog: py
         assert "out1 (d1/actuator) is no output any more; ann held it at 66" in caplog.text
         done = [value for _, value in found.ask()["log"][0]]
         assert set(done[done.index(550) :]) == {550}, "and it never moved"
+
+
+async def test_an_output_that_a_reload_takes_away_is_left_safe(tmp_path: Path) -> None:
+    """Nobody would answer for it any more; those that stay are left alone."""
+    with devices("--ports", "2", "--echo-ms", "50") as found:
+        file = site(tmp_path, found.ports, period_ms=20, outputs=2)
+        scene = Scene(file)
+
+        def without() -> Gateway:
+            text = file.read_text()
+            file.write_text(text.replace('name = "out1"', 'name = "other"').replace('"out1" }', '"other" }'))
+            return load(file)
+
+        async with scene.running(after=without):
+            hands = scene.helm.hands
+            assert hands is not None
+            for name, value in (("out0", 55.0), ("out1", 66.0)):
+                hands.set(name, value, 60 * NS, "ann", "repair", scene.clock.monotonic_ns())
+            await scene.until(lambda: actuators(found) == [550, 660])
+        assert actuators(found) == [550, 0]
+
+
+async def test_hands_end_where_there_is_no_loop_any_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with devices("--echo-ms", "50") as found:
+        scene = Scene(site(tmp_path, found.ports, period_ms=20, outputs=1))
+        async with scene.running():
+            hands = scene.helm.hands
+            assert hands is not None
+            hands.set("out0", 55.0, 60 * NS, "ann", "repair", scene.clock.monotonic_ns())
+        scene.helm.rest()
+        assert "out0 (d0/actuator) is no output any more; ann held it at 55" in caplog.text
+        assert scene.helm.hand.active == ()
 
 
 async def test_models_that_fail_do_not_take_the_loop_along(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
