@@ -34,6 +34,7 @@ from aggregator.stores.history import Window
 from aggregator.twin.domain import Domain
 from aggregator.twin.part import Key
 from aggregator.verbs import selection
+from protos.vocabulary import QUANTITIES
 
 Z90 = 1.6448536269514722
 ROWS_MAX = 100_000
@@ -117,7 +118,7 @@ def against(city: City, settings: config.Config) -> int:
     known = {f"{one.gateway}/{one.device}/{one.name}": one for one in catalogue.points()}
     catalogue.close()
     wires = [one for part in city.parts.values() for one in part.wires]
-    wrong = [one for one in wires if one.point in known and known[one.point].quantity != one.quantity]
+    wrong = [one for one in wires if one.point in known and not alike(known[one.point].quantity, one.quantity)]
     shut = [one for one in wires if one.does == "sets" and one.point in known and not known[one.point].writable]
     for one in wrong:
         fail(f"{one.point} measures {known[one.point].quantity}, the city file says {one.quantity}: mend one of them")
@@ -128,6 +129,13 @@ def against(city: City, settings: config.Config) -> int:
         some = ", ".join(unseen[:UNSEEN_SHOWN]) + (" …" if len(unseen) > UNSEEN_SHOWN else "")
         print(f"{len(unseen)} points that no gateway has announced yet: {some}", file=sys.stderr)
     return 1 if wrong or shut else 0
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether numbers of both mean the same, but for what they are of: a water level and a flood's."""
+    return one == other or (
+        one in QUANTITIES and other in QUANTITIES and QUANTITIES[one].unit == QUANTITIES[other].unit
+    )
 
 
 def keys_of(only: str | None) -> Iterator[dict[str, object]]:

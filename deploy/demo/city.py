@@ -50,9 +50,13 @@ SITES = {
     ),
     "gw-centre": Site(
         "centre",
-        ["moxa-iologik-e1214", "seeed-sensecap-one", "vaisala-wxt530"],
+        ["moxa-iologik-e1214", "seeed-sensecap-one", "vaisala-wxt530", "citytwin-cabinet"],
         ["advantech-adam-4150", "vaisala-wm80"],
-        ["milesight-ws302=application/centre/device/24e124743d000001", "bosch-tps110=application/centre/device/d00d"],
+        [
+            "milesight-ws302=application/centre/device/24e124743d000001",
+            "bosch-tps110=application/centre/device/d00d",
+            "milesight-am319=application/centre/device/24e124707c000001",
+        ],
     ),
     "gw-harbour": Site(
         "harbour",
@@ -61,6 +65,7 @@ SITES = {
         [
             "milesight-em400-udl=application/harbour/device/24e124713b000001",
             "milesight-em500-swl=application/harbour/device/24e124715c000002",
+            "milesight-am319=application/harbour/device/24e124707c000002",
         ],
     ),
 }
