@@ -19,6 +19,7 @@ KINDS_OF_DAY = np.array([0, 0, 0, 0, 0, 1, 2])  # working day, Saturday, Sunday
 SEASONS = 4  # in which a spread is taken as one
 TOGETHER = {"load": 0.5, "pv": 0.9}  # correlation assumed before there is history
 FLOOR = 1e-3  # share of its variance that nobody shares: learned habits are never surer of a common cause
+ENOUGH = 5  # readings of a cell that its spread can be told from
 RIDGE = 3.0  # days that say there is no season: what few days say of it is taken with care
 BUMPS = {  # habit → (hour, width, height) of what stands above its base, and the base; made to a mean of 1
     "household": ((7.5, 1.5, 0.6), (12.5, 1.5, 0.6), (19.5, 2.2, 1.3), 0.45),
@@ -70,6 +71,10 @@ class Clock:
         """Quarters with the solstices in their middles: the first is winter."""
         return (self.year(k) * SEASONS + 0.5).astype(np.int64) % SEASONS
 
+    def cell(self, k: Ints) -> tuple[Ints, Ints, Ints]:
+        """Season, whether work is at rest, slot: where a spread is taken as one."""
+        return self.season(k), (self.kind(k) > 0).astype(np.int64), self.slot(k)
+
     def _middle(self, k: Ints) -> Ints:
         return np.asarray(k, np.int64) * self.step_s - self.step_s // 2 + self.offset_s
 
@@ -80,7 +85,7 @@ class Habits:
 
     clock: Clock
     course: Floats  # (3, kinds of day, slots, n)
-    spread: Floats  # (seasons, slots, n) standard deviation of w
+    spread: Floats  # (seasons, 2, slots, n) standard deviation of w: of working days, of others
     memory: Floats  # (n,)
     factor: Floats  # (n, q) who strays together; F Fᵀ + rest has ones on its diagonal
     rest: Floats  # (n,)
@@ -93,7 +98,7 @@ class Habits:
     def strays(self, k: int) -> Floats:
         """(n,) standard deviation of w in the step that ends at k."""
         at = np.array(k)
-        found: Floats = self.spread[self.clock.season(at), self.clock.slot(at)]
+        found: Floats = self.spread[self.clock.cell(at)]
         return found
 
     def lasting(self, k: int) -> Floats:
@@ -122,11 +127,11 @@ def assumed(grid: Grid, clock: Clock, settings: Mapping[str, float | str]) -> Ha
         level[at["load", "active_power"].start + place] = one.number("mean_w")
         level[at["load", "reactive_power"].start + place] = max(tangent, 0.1) * one.number("mean_w")
     spread = level * float(settings["load_spread"]) / 100 * np.sqrt(1 - memory**2)
-    spread = np.broadcast_to(spread, (SEASONS, clock.slots, grid.n)).copy()
+    spread = np.broadcast_to(spread, (SEASONS, 2, clock.slots, grid.n)).copy()
     for place, one in enumerate(grid.assets["pv"]):
         column = at["pv", "active_power"].start + place
         course[..., column] = sun_of(one, clock)[:, None, :]
-        bright = np.maximum(seen_in(clock, course[:, 0, :, column]), 0.0)
+        bright = np.maximum(seen_in(clock, course[:, 0, :, column]), 0.0)[:, None]
         spread[..., column] = 0.4 * np.sqrt(1 - memory[column] ** 2) * bright + 1e-3 * one.number("rated_w")
     for place, one in enumerate(grid.assets["charger"]):
         column = at["charger", "active_power"].start + place
@@ -212,7 +217,7 @@ def learned(before: Habits, history: Floats, k: Ints, states: Ints) -> Habits:
     memory = np.clip((was * is_).sum(axis=0) / np.maximum((was**2).sum(axis=0), 1e-12), 0.0, 0.999)
     w, at = is_ - memory * was, k[next_ + 1]
     spread = spreads(clock, w, at)
-    factor, rest = shared(w / spread[clock.season(at), clock.slot(at)])
+    factor, rest = shared(w / spread[clock.cell(at)])
     return merged(before, Habits(clock, course, spread, memory, factor, rest), states)
 
 
@@ -250,15 +255,17 @@ def courses(clock: Clock, history: Floats, k: Ints) -> Floats:
 
 
 def spreads(clock: Clock, w: Floats, k: Ints) -> Floats:
-    """(seasons, slots, s) root mean square of w; slots and seasons without readings take the whole's."""
+    """(seasons, 2, slots, s) root mean square of w; where there is too little, that of the whole."""
     whole = np.maximum((w**2).mean(axis=0), 1e-12)
-    found = np.empty((SEASONS, clock.slots, w.shape[1]))
-    season, slot = clock.season(k), clock.slot(k)
-    for of_year in range(SEASONS):
-        for at in range(clock.slots):
-            rows = (season == of_year) & (slot == at)
-            found[of_year, at] = (w[rows] ** 2).mean(axis=0) if np.count_nonzero(rows) >= 5 else whole
-    widest: Floats = np.sqrt(np.maximum(smoothed(found, axis=1), 1e-4 * whole))
+    shape = (SEASONS, 2, clock.slots)
+    cell = np.ravel_multi_index(clock.cell(k), shape)
+    order = np.argsort(cell, kind="stable")
+    here, starts, times = np.unique(cell[order], return_index=True, return_counts=True)
+    found = np.tile(whole, (int(np.prod(shape)), 1))
+    sums = np.add.reduceat(w[order] ** 2, starts, axis=0)
+    enough = times >= ENOUGH
+    found[here[enough]] = sums[enough] / times[enough, None]
+    widest: Floats = np.sqrt(np.maximum(smoothed(found.reshape(*shape, -1), axis=2), 1e-4 * whole))
     return widest
 
 

@@ -89,8 +89,8 @@ def test_vehicles_wait_until_the_cable_has_room() -> None:
 
 
 def test_a_plant_is_cut_when_the_voltage_would_be_too_high() -> None:
-    assets = [*street(), asset("roof", "pv", bus="b", rated_w=150e3)]
-    assets = [replace(one, values={**one.values, "rated_a": 300.0}) if one.id == "cable" else one for one in assets]
+    assets = [*street(), asset("roof", "pv", bus="b", rated_w=260e3)]
+    assets = [replace(one, values={**one.values, "rated_a": 600.0}) if one.id == "cable" else one for one in assets]
     domain = build(Part("energy", assets, [], SETTINGS | {"load_spread": 5.0}))
     domain.inputs.put("irradiance", NOON, np.full(2, 1000.0))
     belief = domain.prior(NOON)
