@@ -9,7 +9,8 @@
     …   the parts in the manifest's order, nothing after them
 
 Signature → digests → only then is anything parsed (NISTIR 8259A, IEC 62443-4-2 CR 3.4). A key that is not trusted
-says nothing: its signature is passed over. Ed25519 after RFC 8032.
+says nothing: its signature is passed over. Ed25519 after RFC 8032. `cryptography` is loaded when a key or a bundle is
+at hand: a gateway without models does without it, and without its 7.5 MiB.
 
     BundleError         a file that may not be used; the message says why and what to do
     ├── Unreadable      no bundle, or one whose trusted content is not what it must be
@@ -23,19 +24,29 @@ import hashlib
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
-
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from protos.model import Golden, Manifest, ModelError, Network, Numbers, Part, Variable
 
 # These are also here for whoever reads bundles.
-__all__ = ["Bundle", "BundleError", "Golden", "Manifest", "Network", "Numbers", "Part", "Variable", "pack"]
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "Golden",
+    "Manifest",
+    "Network",
+    "Numbers",
+    "Part",
+    "PrivateKey",
+    "PublicKey",
+    "Variable",
+    "pack",
+]
 
-PublicKey = Ed25519PublicKey
-PrivateKey = Ed25519PrivateKey
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey as PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey as PublicKey
 
 MAGIC = b"CTBUNDLE"
 VERSION = 1
@@ -52,6 +63,17 @@ PARTS = {  # each part that there may be, and how long at most: all of a bundle 
 }
 FILE_BYTES_MAX = HEAD.size + SIGNATURES_MAX * SIGNATURE.size + MANIFEST_BYTES_MAX + sum(PARTS.values())
 KEY_BYTES_MAX = 4096  # of a PEM file
+
+
+def __getattr__(name: str) -> Any:
+    """PublicKey and PrivateKey, loaded on first use (PEP 562), with all that opening a bundle will want: whoever has
+    them may give up files before it opens one."""
+    if name in ("PublicKey", "PrivateKey"):
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+
+        import_module("cryptography.exceptions")
+        return getattr(ed25519, f"Ed25519{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class BundleError(ValueError):
@@ -109,7 +131,7 @@ class Bundle:
         return f"{self.manifest.name} {self.manifest.version}"
 
     @classmethod
-    def open(cls, data: bytes, trusted: Sequence[PublicKey]) -> "Bundle":
+    def open(cls, data: bytes, trusted: Sequence["PublicKey"]) -> "Bundle":
         """The bundle in `data`. Raises BundleError; nothing is parsed before signature and digests are right."""
         envelope = split(data)
         signer = verify(envelope, [key.public_bytes_raw() for key in trusted])
@@ -125,7 +147,7 @@ class Bundle:
         return cls(digest, signer.hex(), manifest, numbers, golden, card, parts.get("residual.tflite"))
 
 
-def pack(manifest: Manifest, parts: Mapping[str, bytes], *keys: PrivateKey) -> bytes:
+def pack(manifest: Manifest, parts: Mapping[str, bytes], *keys: "PrivateKey") -> bytes:
     """The file. `manifest.parts` is filled in here. Raises ValueError for what `Bundle.open` would refuse."""
     ordered = [name for name in PARTS if name in parts]
     listed = tuple(Part(name, len(parts[name]), hashlib.sha256(parts[name]).hexdigest()) for name in ordered)
@@ -161,6 +183,9 @@ def split(data: bytes) -> Envelope:
 
 def verify(envelope: Envelope, trusted: Sequence[bytes]) -> bytes:
     """The trusted signer, a raw public key. Raises Untrusted, and Tampered where a trusted signature is wrong."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     if not trusted:
         raise Untrusted("no key is trusted here: name the signer's public key under [control] trust")
     for one in envelope.signatures:
@@ -195,8 +220,12 @@ def _parts(manifest: Manifest, payload: bytes) -> Mapping[str, bytes]:
     return found
 
 
-def read_key(pem: bytes) -> PublicKey:
+def read_key(pem: bytes) -> "PublicKey":
     """The Ed25519 public key of a PEM file. Raises Untrusted."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     try:
         key = load_pem_public_key(pem) if len(pem) <= KEY_BYTES_MAX else None
     except (ValueError, UnsupportedAlgorithm) as error:

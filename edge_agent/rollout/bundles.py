@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_agent.cell import TwinSpec
 from edge_agent.rollout.faults import Rejected, Unfit
-from protos.bundle import FILE_BYTES_MAX, Bundle, PublicKey, TooLarge, Untrusted, read_key
+from protos.bundle import FILE_BYTES_MAX, Bundle, TooLarge, Untrusted, read_key
 from protos.model import Manifest
+
+if TYPE_CHECKING:
+    from protos.bundle import PublicKey
 
 Fit = Callable[[TwinSpec, Bundle], Iterable[str]]  # what the gateway's file says and the bundle does not bear out
 
@@ -23,7 +27,7 @@ def read_bundle(path: Path) -> bytes:
     return data
 
 
-def read_trust(paths: tuple[Path, ...]) -> list[PublicKey]:
+def read_trust(paths: tuple[Path, ...]) -> list["PublicKey"]:
     """The public keys that this gateway's file names. Raises Untrusted, naming the file."""
     keys = []
     for path in paths:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_agent.cell import TwinSpec
 from edge_agent.rollout.bundles import Fit, check_fit, read_bundle
@@ -19,8 +20,11 @@ from edge_agent.rollout.slots import Slots
 from edge_agent.rollout.state import Event, Model, Run
 from edge_agent.rollout.trial import Limits, try_out
 from edge_agent.rollout.watch import Terms, Vitals
-from protos.bundle import Bundle, BundleError, PublicKey
+from protos.bundle import Bundle, BundleError
 from protos.clock import Clock
+
+if TYPE_CHECKING:
+    from protos.bundle import PublicKey
 
 log = logging.getLogger(__name__)
 GOOD_NEWS = {"offered", "probation", "commit"}
@@ -50,7 +54,7 @@ class Models:
     """One for the life of the agent, or of a verb while no agent runs. Raises Busy where another one lives."""
 
     state_dir: Path
-    trusted: Sequence[PublicKey]
+    trusted: Sequence["PublicKey"]
     clock: Clock
     fit: Fit
     terms: Terms = field(default_factory=Terms)
