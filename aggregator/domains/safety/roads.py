@@ -85,7 +85,7 @@ class Roads:
 
     def route(self, seconds: Floats, origin: int, target: int) -> Route:
         """The fastest way at the times (m,) of now."""
-        reached, before = dijkstra(self.graph(seconds), True, origin, True)
+        reached, before = (one[0] for one in dijkstra(self.graph(seconds), True, [origin], True))
         if not np.isfinite(reached[target]):
             return Route(np.zeros(0, np.int64), np.zeros(0))
         way = [target]
