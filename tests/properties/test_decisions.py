@@ -55,7 +55,7 @@ class Watcher:
         rows = [row for row in self.table.orders.newest() if row.issuer == "decision d-1" and not row.stops]
         one, now_ns = unpacked(self.table.decisions.get("d-1").content), self.table.clock.wall_ns()
         for row in rows[: len(rows) - self.seen]:
-            if len(self.agreed) < self.persons or (not self.persons and self.table.verdict is BAD and self.seen == 0):
+            if len(self.agreed) < self.persons or (not self.agreed and self.table.verdict is BAD and self.seen == 0):
                 self.found.add("not approved")
             if self.ended:
                 self.found.add("after its end")
