@@ -97,14 +97,11 @@ class Domain:
         return dynamics.Q(self.habits, k)
 
     def h(self, X: Floats, channel: Ints, k: int) -> Floats:
-        through = (self.meters.row[channel] >= 0).any() or self.grid.dark(self.standing(k)).any()
+        through = (self.meters.row[channel] >= 0).any() or self.network(self.standing(k)).dark.any()
         return observe.h(self.meters, X, self.flows(X, k) if through else None, channel)
 
     def H(self, x: Floats, channel: Ints, k: int) -> Sparse | None:
-        flows = self.flows(x[:, None], k)
-        whole = bool(flows.supplied.all())
-        pumping = self.inputs.at("pumping", k)
-        return observe.H(self.meters, x, self.network(self.standing(k)), pumping, channel, None if whole else flows)
+        return observe.H(self.meters, x, self.network(self.standing(k)), self.inputs.at("pumping", k), channel)
 
     def exogenous(self, k: int) -> Floats:
         n, take = self.n, self.inputs.at

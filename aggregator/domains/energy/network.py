@@ -70,6 +70,7 @@ class Network:
     def __init__(self, grid: Grid, standing: Standing) -> None:
         """Raises BadModel where power-grid-model is missing."""
         self.grid, self.standing = grid, standing
+        self.dark = grid.dark(standing)  # (b,)
         self.node = grid.joined(grid.coupled[standing.couplers])  # (b,): what couplers join is one node
         self._nodes = int(self.node.max()) + 1
         self._gather = sp.coo_array((np.ones(len(self.node)), (self.node, np.arange(len(self.node))))).tocsr()

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from aggregator.domains.energy.dynamics import PUMPS_TANGENT
 from aggregator.domains.energy.grid import STATES, Grid
 from aggregator.domains.energy.network import Flows, Network, rows_of, slopes
-from aggregator.twin import Floats, Ints
+from aggregator.twin import BadModel, Flags, Floats, Ints
 from aggregator.twin.model import Sparse
 from aggregator.twin.part import Wire
 
@@ -70,31 +70,34 @@ def h(meters: Meters, X: Floats, flows: Flows | None, channel: Ints) -> Floats:
     direct = state >= 0
     found[direct] = X[state[direct]]
     if flows is not None:
-        found[direct] *= served(meters.grid, state[direct], flows)
+        found[direct] *= served(meters.grid, state[direct], flows.supplied)
         found[~direct] = flows.stacked()[row[~direct]]
     return found
 
 
-def served(grid: Grid, state: Ints, flows: Flows) -> Floats:
-    """(m, N) 0 where what a state takes or gives is without supply."""
+def served(grid: Grid, state: Ints, supplied: Flags) -> Floats:
+    """(m, N) 0 where what a state takes or gives is without supply; `supplied` (b, N)."""
     always = np.zeros(grid.n, np.bool_)
     for key in ALWAYS:
         always[grid.layout[key]] = True
-    return np.where(always[state][:, None], 1.0, flows.supplied[grid.at_bus[state]])
+    return np.where(always[state][:, None], 1.0, supplied[grid.at_bus[state]])
 
 
-def H(meters: Meters, x: Floats, network: Network, pumping: Floats, channel: Ints, flows: Flows | None) -> Sparse:
-    """(m, n). Where x has no power flow, what is seen through the grid says nothing of it."""
+def H(meters: Meters, x: Floats, network: Network, pumping: Floats, channel: Ints) -> Sparse:
+    """(m, n). Where x has no power flow, nothing is supplied, and nothing is said of what is taken."""
     grid, m = meters.grid, len(channel)
     state, row = meters.state[channel], meters.row[channel]
-    direct = np.flatnonzero(state >= 0)
-    ones = np.ones(len(direct)) if flows is None else served(grid, state[direct], flows)[:, 0]
-    found: Sparse = sp.coo_array((ones, (direct, state[direct])), shape=(m, grid.n)).tocsr()
-    through = np.flatnonzero(row >= 0)
-    if len(through) and (flows is None or flows.supplied.any()):
-        dense = sensitivities(grid, network, x, pumping, row[through])
-        spread = sp.csr_array((np.ones(len(through)), (through, np.arange(len(through)))), shape=(m, len(through)))
-        found = found + spread @ sp.csr_array(dense)
+    direct, through = np.flatnonzero(state >= 0), np.flatnonzero(row >= 0)
+    dark, dense = network.dark, np.zeros((len(through), grid.n))
+    if len(through):
+        try:
+            dense = sensitivities(grid, network, x, pumping, row[through])
+        except BadModel:
+            dark = np.ones_like(dark)
+    ones = served(grid, state[direct], ~dark[:, None])[:, 0]
+    found = np.zeros((m, grid.n))
+    found[direct, state[direct]] = ones
+    found[through] = dense
     return sp.csr_array(found)
 
 
