@@ -41,8 +41,7 @@ elif ! id "$user" >/dev/null 2>&1; then
     useradd --system --home-dir "$state" --shell /usr/sbin/nologin "$user"
 fi
 # a machine may be a gateway as well: the software is the same, the files are apart
-install -d -m 0755 "$root/opt/citytwin" "$root/usr/local/bin" "$root/etc/systemd/system"
-[ -d "$root/etc/citytwin" ] || install -d -m 0755 "$root/etc/citytwin"
+install -d -m 0755 "$root/opt/citytwin" "$root/usr/local/bin" "$root/etc/systemd/system" "$root/etc/citytwin"
 install -d -m 0700 "${owner[@]}" "$root$state"
 
 step "3/5 software into /opt/citytwin"

@@ -4,7 +4,7 @@
 #   sudo deploy/install-gateway.sh [--config gateway.toml] [--token TOKEN] [--root DIR]
 #
 # --config   the gateway's file; without it an example is put into /etc/citytwin to be edited
-# --token    enrol at once with the line that `aggregator enrol-token GATEWAY` printed
+# --token    enrol at once with the line that `aggregator enrol-token GATEWAY` printed; - reads it from standard input
 # --root     put the files below DIR, for an image that is being built: no user is made, no service started there
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,6 +18,7 @@ while [ $# -gt 0 ]; do
         *) echo "error: unknown option $1; see --help" >&2; exit 2 ;;
     esac
 done
+[ "$token" != - ] || read -r token
 step() { printf '▸ %s\n' "$*"; }
 [ -z "$root" ] || [ -z "$token" ] || { echo "error: --token needs the running system, not --root" >&2; exit 2; }
 [ -n "$root" ] || [ "$(id -u)" = 0 ] || { echo "error: run it as root: sudo $0" >&2; exit 1; }
@@ -38,8 +39,9 @@ if [ -n "$root" ]; then
 elif ! id citytwin >/dev/null 2>&1; then
     useradd --system --home-dir /var/lib/citytwin --shell /usr/sbin/nologin citytwin
 fi
-install -d -m 0755 "$root/opt/citytwin" "$root/usr/local/bin" "$root/etc/systemd/system"
-install -d -m 0750 "${group[@]}" "$root/etc/citytwin" "$root/etc/citytwin/devices"
+# /etc/citytwin is also the aggregator's, where a machine is both; what is in it has modes of its own
+install -d -m 0755 "$root/opt/citytwin" "$root/usr/local/bin" "$root/etc/systemd/system" "$root/etc/citytwin"
+install -d -m 0750 "${group[@]}" "$root/etc/citytwin/devices"
 install -d -m 0700 "${owner[@]}" "${group[@]}" "$root/var/lib/citytwin"
 
 step "3/5 software into /opt/citytwin (about two minutes on a Raspberry Pi 4)"

@@ -14,7 +14,7 @@ SCRIPT = ROOT / "deploy" / "install-gateway.sh"
 CITY = ROOT / "deploy" / "install-aggregator.sh"
 PLACES = {
     "opt/citytwin": 0o755,
-    "etc/citytwin": 0o750,
+    "etc/citytwin": 0o755,
     "etc/citytwin/devices": 0o750,
     "etc/citytwin/gateway.toml": 0o640,
     "etc/systemd/system/citytwin-edge.service": 0o644,
