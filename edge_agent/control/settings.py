@@ -242,8 +242,7 @@ class Wired:
     def _value(self, name: str, one: Setting) -> Given | None:
         if name not in self._spec.settings:
             if one.required:
-                unit = f" in {one.unit}" if one.unit else ""
-                self.refuse(f"settings.{name}", "is missing", f"add it: {one.doc}{unit}")
+                self.refuse(f"settings.{name}", "is missing", f"add it: {one.doc}{in_unit(one)}")
             return one.default
         value = self._spec.settings[name]
         wrong, remedy = wrong_with(value, one)
@@ -256,7 +255,7 @@ class Wired:
 def wrong_with(value: Given, one: Setting) -> tuple[str, str]:
     """What is wrong with `value` and what to write; ("", "") if nothing is."""
     forms, wanted = FORMS[one.kind]
-    unit = f" in {one.unit}" if one.unit else ""
+    unit = in_unit(one)
     if not isinstance(value, forms) or (isinstance(value, bool) and one.kind != "boolean"):
         return "does not have the right form", f"{wanted}{unit}: {one.doc}"
     items = value if isinstance(value, tuple) else (value,)
@@ -271,6 +270,11 @@ def wrong_with(value: Given, one: Setting) -> tuple[str, str]:
         if not (math.isfinite(item) and one.low <= item <= one.high):
             return "is out of bounds", f"{bounds(one)}{unit}: {one.doc}"
     return "", ""
+
+
+def in_unit(one: Setting) -> str:
+    """The unit of its value in words; that of the point itself is named as "of the input"."""
+    return f" in {'the unit ' if one.unit.startswith('of ') else ''}{one.unit}" if one.unit else ""
 
 
 def bounds(one: Setting) -> str:

@@ -54,6 +54,14 @@ def test_a_wrong_setting_is_told(kind: str, given: dict[str, Setting], told: lis
         assert part in said
 
 
+def test_a_setting_that_is_missing_is_told_with_its_unit() -> None:
+    spec = spec_of_kind("hysteresis")
+    spec = replace(spec, settings={key: value for key, value in spec.settings.items() if key != "on_at"})
+    wires = Wires(list(spec.inputs.values()), outputs_of("hysteresis", spec))
+    assert build(spec, wires) is None
+    assert "is missing; add it: switches on here in the unit of the input" in "\n".join(wires.faults)
+
+
 def test_a_kind_that_there_is_not_is_told_with_the_nearest() -> None:
     wires = Wires([], [])
     assert build(spec_of({"name": "it", "kind": "pit"}), wires) is None
