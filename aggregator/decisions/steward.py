@@ -65,7 +65,9 @@ class Steward:
     def _do(self, row: DecisionRow, before: Decision, move: Move, now_ns: int) -> bool:
         detail = move.decision.reason or f"{before.state.value} → {move.decision.state.value}"
         if move.give:
-            detail = f"{len(move.give)} orders, stage {move.decision.stage + 1}"
+            basis = move.decision.basis
+            detail = f"{len(move.give)} orders, stage {move.decision.stage + 1}, from state {basis.digest[:16]}"
+            detail += f" by model {basis.model[:16]}"
         act = move.decision.state.value if move.decision.state is not before.state else "look after"
         wishes = wishes_of(move.decision, move.give, now_ns)
         after = row_of(replace(move.decision, changed_ns=now_ns), row.version)

@@ -111,6 +111,8 @@ def fresh(settings: config.Config, args: argparse.Namespace) -> list[Imagined]:
             wanted = [replace(one, at_ns=at_ns) for one in wanted]
         if args.compare and len(wanted) == 1:
             wanted = [plain(wanted[0]), *wanted]
+        if len({one.name for one in wanted}) < len(wanted):
+            raise StoreError(f"{wanted[0].name}: two scenarios of this name; results are kept by names, give others")
         moments = {at_ns: checkpoint.standing(settings, city, at_ns) for at_ns in {one.at_ns for one in wanted}}
         return [ran(moments[one.at_ns], one, store, checkpoint.who(args)) for one in wanted]
     finally:

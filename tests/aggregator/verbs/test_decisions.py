@@ -181,6 +181,7 @@ def test_stop_takes_everything_back(config: str, capsys: pytest.CaptureFixture[s
         (("whatif",), "name scenario files"),
         (("whatif", "Nothing"), "no file, and no scenario of this name"),
         (("whatif", "none.toml"), "can be read"),
+        (("whatif", "STORM", "STORM", "--compare"), "two scenarios of this name"),
         (("whatif", "--list"), "no scenario was run yet"),
         (("risk", "--limit", "0"), "--limit: at least 1"),
         (("risk", "--horizon", "long"), "--horizon long: give a number"),
@@ -192,7 +193,8 @@ def test_stop_takes_everything_back(config: str, capsys: pytest.CaptureFixture[s
         (("decisions", "propose", "trafic"), "no such domain; there are blueprint, below"),
     ],
 )
-def test_words_that_help(config: str, capsys: pytest.CaptureFixture[str], words: Words, said: str) -> None:
+def test_words_that_help(config: str, storm: str, capsys: pytest.CaptureFixture[str], words: Words, said: str) -> None:
+    words = tuple(storm if one == "STORM" else one for one in words)
     assert said in told(capsys, *words, "-c", config, code=1)
 
 
