@@ -1,12 +1,11 @@
 """Plans of the city's domains, proposed as decisions, and what ended ones gained. In a process of its own, beside the
 server: a plan may take seconds of a core, and ingestion must not wait for it."""
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 
 from aggregator import config
-from aggregator.decisions import Refused
+from aggregator.decisions import DecisionError, Refused
 from aggregator.decisions.checkpointed import Checkpointed
 from aggregator.decisions.decision import State, unpacked
 from aggregator.decisions.proposal import propose
@@ -21,7 +20,6 @@ from aggregator.stores.decisions import Decisions
 from aggregator.verbs import checkpoint
 from protos.clock import SystemClock
 
-LOG = logging.getLogger(__name__)
 NS = 1_000_000_000
 SEEN_NS = 30 * NS  # after the end of the last order: by then the city's pictures of it are there
 STEPS_MAX = 96  # that a plan is made for: a day of quarters of an hour
@@ -34,7 +32,7 @@ async def go_on(settings: config.Config, names: Sequence[str], horizon_ns: int, 
     while True:
         try:
             show(propose_all(settings, names, horizon_ns, by), as_json=False, title="proposed")
-        except StoreError as error:
+        except (StoreError, DecisionError) as error:
             fail(error)
         due_ns = max(due_ns + every_ns, clock.monotonic_ns())
         await clock.sleep_until(due_ns)
