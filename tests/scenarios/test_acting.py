@@ -72,6 +72,30 @@ def test_a_gateway_acts_on_its_twin_and_lets_a_person_take_over(tmp_path: Path) 
     assert log.strip(), "decisions are kept"
 
 
+def test_a_refused_reload_leaves_twin_and_loop_as_they_were(tmp_path: Path) -> None:
+    """What the file and the model disagree in is found only when the new models were taken in hand already."""
+    with devices("--echo-ms", "50") as found:
+        config = site(tmp_path, found.ports, period_ms=50, outputs=1, twins=1)
+        good, log = config.read_text(), tmp_path / "agent.log"
+        with agent(tmp_path, config) as process:
+            until(lambda: output(config).get("authority") == "local")
+            config.write_text(good.replace("speed =", "sped ="))
+            process.send_signal(signal.SIGHUP)
+            until(lambda: "reload refused" in log.read_text())
+            config.write_text(good)
+            before = ask(config)
+            until(lambda: ask(config)["control"]["tick"] > before["control"]["tick"] + 40)
+            now = ask(config)
+            assert now["tasks"]["models"]["restarts"] == now["tasks"]["control"]["restarts"] == 0
+            assert [one["slot"] for one in now["control"]["twins"]] in (["probation"], ["current"])
+            assert output(config)["authority"] == "local"
+            process.send_signal(signal.SIGHUP)
+            until(lambda: "reloaded" in log.read_text())
+            until(lambda: output(config).get("authority") == "local")
+        assert "points.sped" in log.read_text()
+        assert "Traceback" not in log.read_text()
+
+
 def test_an_agent_that_was_stopped_goes_on_where_the_device_is(tmp_path: Path) -> None:
     """The device's own timeout has made it safe meanwhile: that is no fault, and nobody waits a minute for it."""
     with devices("--timeout-s", "0.5") as found:
