@@ -3,7 +3,8 @@
 The meters are the grid's own where it has any (1-MV-urban: 34), else the transformer and every tenth customer. Habits
 are learned from days 1 to 21 of each month; judged are days from 22 on. The truth is the grid's profiles through a
 power flow, its meters read it with noise. How far this flatters: SimBench draws its many loads from few profiles, so
-that who strays together can be learned better than in a street; least squares has no place for that knowledge.
+that who strays together can be learned better than in a street. Least squares has no place for that knowledge: it
+takes what is not metered as independent, and where it is not, may come out worse than the habit alone.
 """
 
 import time

@@ -102,8 +102,9 @@ def plan(domain: "Domain", belief: Belief, horizon: int, deadline_s: float) -> P
     try:
         seen = outlook.seen(domain, belief, horizon)
     except BadModel as error:
-        habit = np.full((horizon, len(domain.controls)), np.nan)
-        return Plan(habit, 0.0, -np.inf, "fallback", f"all is left to habit: {error}", 0.0)
+        rest = np.zeros((horizon, len(domain.controls)))
+        rest[:, columns(grid)[2]] = 100.0
+        return Plan(rest, 0.0, -np.inf, "fallback", f"stores rest and vehicles wait: {error}", 0.0)
     store, charger, pv, _ = columns(grid)
     at_once = np.vstack(
         [

@@ -275,6 +275,7 @@ def shared(z: Floats) -> tuple[Floats, Floats]:
     Directions above what chance gives: the edge of Marchenko & Pastur (1967), (1 + √(s/T))².
     """
     T, s = z.shape
+    z = z / np.sqrt(np.maximum((z**2).mean(axis=0), 1e-12))  # a plant does not stray at night, and counts by day
     weight, V = np.linalg.eigh(z.T @ z / T)
     kept = weight > (1 + np.sqrt(s / T)) ** 2
     factor = V[:, kept] * np.sqrt(weight[kept])
