@@ -19,9 +19,8 @@ def h(air: Air, X: Floats, channel: Ints) -> Floats:
 def H(air: Air, channel: Ints) -> Sparse:
     """(m, n)."""
     m = len(channel)
-    rows = np.tile(np.arange(m), 2)
-    columns = np.concatenate([air.sensed[channel], air.values + channel])
-    return sp.csr_array((np.ones(2 * m), (rows, columns)), shape=(m, air.n))
+    columns = np.column_stack([air.sensed[channel], air.values + channel]).ravel()
+    return sp.csr_array((np.ones(2 * m), columns, np.arange(0, 2 * m + 1, 2)), shape=(m, air.n))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

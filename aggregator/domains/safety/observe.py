@@ -15,4 +15,4 @@ def h(X: Floats, place: Ints) -> Floats:
 def H(n: int, place: Ints) -> Sparse:
     """(m, n)."""
     m = len(place)
-    return sp.csr_array((np.ones(m), (np.arange(m), place)), shape=(m, n))
+    return sp.csr_array((np.ones(m), place, np.arange(m + 1)), shape=(m, n))
