@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aggregator.domains.energy import decide, dynamics
+from aggregator.domains.energy import asset, decide, dynamics
 from aggregator.domains.energy.dynamics import Drive
 from aggregator.twin import Floats
 from aggregator.twin.belief import Belief
@@ -21,7 +21,7 @@ from aggregator.twin.measurement import Meas
 from aggregator.twin.part import Asset
 from tests.bench import Figure
 from tests.bench.energy_year import Year, meters_of, year
-from tests.bench.simbench_grids import SimBench, asset, load
+from tests.bench.simbench_grids import SimBench, load
 
 GRID = "1-LV-urban6--2-sw"
 DAYS = {"full": 7, "ci": 1}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aggregator.domains.energy import KINDS, SETTINGS
+from aggregator.domains.energy import SETTINGS, asset
 from aggregator.twin import Floats
 from aggregator.twin.part import Asset, Part, Wire
 
@@ -60,11 +60,6 @@ def load(code: str) -> SimBench:
     assets += [injector(net, "pv", at, truth) for at in net.sgen.index]
     assets += [store(net, at) for at in net.storage.index]
     return SimBench(code, net, assets, truth, metered(net))
-
-
-def asset(id_: str, kind: str, ends: tuple[str, ...] = (), **values: float | str) -> Asset:
-    every = {name: key.default for name, key in KINDS[kind].keys.items() if key.default is not None}
-    return Asset(id_, kind, every | values, ends)
 
 
 def buses(net: Any) -> list[Asset]:

@@ -32,7 +32,7 @@ from aggregator.twin.part import Asset, Part, Wire
 from aggregator.twin.risk import Risk
 from aggregator.twin.series import Series
 
-__all__ = ["GIVES", "KINDS", "SETTINGS", "TAKES", "Domain", "build", "example"]
+__all__ = ["GIVES", "KINDS", "SETTINGS", "TAKES", "Domain", "asset", "build", "example"]
 
 NS = 1_000_000_000
 NETWORKS_MAX = 32  # standings whose factorisations are kept: a day's switching, not all that there ever was
