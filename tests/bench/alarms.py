@@ -85,7 +85,8 @@ def watched(course: Course) -> Watched:
     domain, scheme = course.domain, Gaussian()
     belief = domain.prior(0)
     channel = np.arange(len(domain.channels))
-    met, likely = [], []
+    met: list[Innovation] = []
+    likely: list[Floats] = []
     pays = threshold(domain.ground) if isinstance(domain, safety.Domain) else np.zeros(0)
     for k, y in enumerate(course.y, 1):
         prior = scheme.forecast(domain, belief, k, 1.0)

@@ -4,7 +4,7 @@ The air over six stations and nine watches of safety, in steps of five minutes: 
 detectors learn what is usual, then incidents one after another in places and sizes drawn from the seed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,8 @@ import numpy as np
 from aggregator.domains import environment, safety
 from aggregator.domains.safety.kinds import HAZARDS
 from aggregator.twin import Floats, Ints
-from aggregator.twin.domain import Domain, Module
-from aggregator.twin.part import Asset, Part, Wire
+from aggregator.twin.domain import Domain
+from aggregator.twin.part import Asset, Key, Part, Wire
 
 STEP_S = 300
 QUIET = 1400  # steps before the first incident: the usual pattern is learned from a thousand of them
@@ -48,8 +48,8 @@ class Course:
     sd: Floats
 
 
-def settings(module: Module, **changed: float | str) -> dict[str, float | str]:
-    return {name: key.default for name, key in module.SETTINGS.items() if key.default is not None} | changed
+def settings(keys: Mapping[str, Key], **changed: float | str) -> dict[str, float | str]:
+    return {name: key.default for name, key in keys.items() if key.default is not None} | changed
 
 
 def air() -> environment.Domain:
@@ -57,7 +57,9 @@ def air() -> environment.Domain:
     spots = [(8.50, 47.36), (8.52, 47.36), (8.54, 47.365), (8.50, 47.38), (8.52, 47.385), (8.54, 47.39)]
     stations = [Asset(f"station-{i}", "station", usual, lon=lon, lat=lat) for i, (lon, lat) in enumerate(spots)]
     wires = [Wire(f"air-{i // 3}/station/{i}", f"station-{i}", "pm25", 1.0) for i in range(len(spots))]
-    chosen = settings(environment, step_s=STEP_S, pollutants="pm25", steady=1.0, spread=0.4, drift_per_day=0.02)
+    chosen = settings(
+        environment.SETTINGS, step_s=STEP_S, pollutants="pm25", steady=1.0, spread=0.4, drift_per_day=0.02
+    )
     return environment.build(Part("environment", stations, wires, chosen))
 
 
@@ -77,7 +79,7 @@ def watched() -> safety.Domain:
         Wire(f"safety-{i // 3}/watch/{i}", f"watch-{i}", HAZARDS[hazard], 0.2 * spread)
         for i, (hazard, _, _, spread, _) in enumerate(WATCHES)
     ]
-    return safety.build(Part("safety", assets, wires, settings(safety, step_s=STEP_S)))
+    return safety.build(Part("safety", assets, wires, settings(safety.SETTINGS, step_s=STEP_S)))
 
 
 def planned(rng: np.random.Generator, rounds: int) -> list[Incident]:
@@ -94,6 +96,7 @@ def planned(rng: np.random.Generator, rounds: int) -> list[Incident]:
 def drawn(rng: np.random.Generator, kind: str, begin: int) -> Incident:
     lasts = {"spike": 1, "noise": 36, "drift": 72, "stuck": 48, "gateway": 24, "flood": 36, "gas": 12, "crowd": 24}
     domain = "environment" if kind == "plume" or (kind in FAULTS and rng.random() < 0.5) else "safety"
+    channels: tuple[int, ...]
     if kind in WORLD[:3]:
         channels = (int(rng.choice([i for i, one in enumerate(WATCHES) if one[0] == kind])),)
     elif kind == "gateway":

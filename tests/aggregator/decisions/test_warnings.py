@@ -18,7 +18,7 @@ NOW = 1_800_000_000 * NS
 PLACE = "{urn:oasis:names:tc:emergency:cap:1.2}"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[-+]\d\d:\d\d"
 PAIR = r"-?\d+(\.\d+)?,-?\d+(\.\d+)?"
-ALERT = {  # element → least, most, what it may say; in the order of the schema
+ALERT: dict[str, tuple[int, int, str | None]] = {  # element → least, most, what it may say; in the order of the schema
     "identifier": (1, 1, r"[^\s,<&]+"),
     "sender": (1, 1, r"[^\s,<&]+"),
     "sent": (1, 1, TIME),
@@ -34,7 +34,7 @@ ALERT = {  # element → least, most, what it may say; in the order of the schem
     "incidents": (0, 1, ".*"),
     "info": (0, 99, None),
 }
-INFO = {
+INFO: dict[str, tuple[int, int, str | None]] = {
     "language": (0, 1, "[a-zA-Z]{1,8}(-[a-zA-Z0-9]{1,8})*"),
     "category": (1, 99, "Geo|Met|Safety|Security|Rescue|Fire|Health|Env|Transport|Infra|CBRNE|Other"),
     "event": (1, 1, ".+"),
@@ -57,7 +57,7 @@ INFO = {
     "resource": (0, 99, None),
     "area": (0, 99, None),
 }
-AREA = {
+AREA: dict[str, tuple[int, int, str | None]] = {
     "areaDesc": (1, 1, ".+"),
     "polygon": (0, 99, rf"{PAIR}( {PAIR}){{3,}}"),
     "circle": (0, 99, rf"{PAIR} \d+(\.\d+)?"),
@@ -65,7 +65,11 @@ AREA = {
     "altitude": (0, 1, ".*"),
     "ceiling": (0, 1, ".*"),
 }
-INSIDE = {"info": INFO, "area": AREA, "parameter": {"valueName": (1, 1, ".*"), "value": (1, 1, ".*")}}
+INSIDE: dict[str, dict[str, tuple[int, int, str | None]]] = {
+    "info": INFO,
+    "area": AREA,
+    "parameter": {"valueName": (1, 1, ".*"), "value": (1, 1, ".*")},
+}
 
 
 def wrongs(element: ElementTree.Element, schema: dict[str, tuple[int, int, str | None]]) -> Iterator[str]:
@@ -192,7 +196,7 @@ def test_the_feed_lists_what_counts() -> None:
     city.weigh([threat(), threat(place="river", kind="gas")], NOW)
     root = ElementTree.fromstring(feed(city.feed(NOW), "https://city.example/warnings", NOW))
     atom = "{http://www.w3.org/2005/Atom}"
-    links = [one.get("href") for one in root.iter(f"{atom}link")]
+    links = [str(one.get("href")) for one in root.iter(f"{atom}link")]
     assert sorted(links) == sorted(f"https://city.example/warnings/{one.identifier}.xml" for one in city.feed(NOW))
 
 
