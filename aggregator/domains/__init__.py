@@ -17,6 +17,7 @@ DOMAINS: dict[str, str] = {  # name → module; tests/aggregator/domains/test_ev
     "energy": "aggregator.domains.energy",
     "environment": "aggregator.domains.environment",
     "safety": "aggregator.domains.safety",
+    "services": "aggregator.domains.services",
 }
 
 
