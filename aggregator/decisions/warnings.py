@@ -14,6 +14,8 @@ from hashlib import sha256
 
 from aggregator.decisions import Refused
 from aggregator.decisions.cap import NS, Area, BadWarning, Message
+from aggregator.twin.alarms import Alarm, Priority, State
+from aggregator.twin.risk import Risk
 
 OBSERVED, LIKELY, POSSIBLE = 0.99, 0.5, 0.05  # probabilities; CAP: likely is above about a half
 IMMEDIATE_S, EXPECTED_S = 900.0, 3600.0  # CAP: expected is within the next hour
@@ -22,6 +24,7 @@ QUIET = 0.5  # share of the threshold below which a warning is taken back: none 
 LASTS_S = 3600.0  # of a message; one that still holds is said again before
 RENEW_S = 600.0  # before it ends
 STANDING_MAX = 1000  # warnings at a time: more is a fault, and a city that reads none of them
+HARM = {Priority.URGENT: EXTREME, Priority.HIGH: SEVERE, Priority.MEDIUM: MODERATE, Priority.LOW: 0.0}
 NOTE = "Exercise: this city's warnings have not been armed. No action is needed."
 
 CATEGORY = {
@@ -58,6 +61,22 @@ class Threat:
                 f"threat {self.kind} at {self.place}: probability {self.probability} (0 … 1), lead {self.lead_s} s and "
                 f"harm {self.harm} (from 0 on), advice {self.advice!r} (not empty)"
             )
+
+
+def of_risk(risk: Risk, area: Area, lead_s: float, threshold: float) -> Threat:
+    """What a domain's forecast names; `threshold` is the cost of a warning over the loss that it averts."""
+    return Threat(risk.what, risk.asset, risk.probability, lead_s, risk.consequence, threshold, area, risk.action)
+
+
+def of_alarm(alarm: Alarm, area: Area) -> Threat | None:
+    """What an alarm says is so, as harmful as it is urgent; None while it is not raised, shelved, or out of service.
+
+    What it asks of the operator is no advice for people: `action` of its rule must be one that anybody can follow.
+    """
+    if alarm.state not in {State.UNACKNOWLEDGED, State.ACKNOWLEDGED}:
+        return None
+    rule = alarm.rule
+    return Threat(rule.name.condition, rule.name.asset, 1.0, 0.0, HARM[rule.priority], 0.0, area, rule.action)
 
 
 def certainty(probability: float) -> str:

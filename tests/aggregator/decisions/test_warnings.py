@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from aggregator.decisions import Refused
 from aggregator.decisions.cap import Area, BadWarning, Message, feed, xml
-from aggregator.decisions.warnings import LASTS_S, STANDING_MAX, Standing, Threat, Warnings
+from aggregator.decisions.warnings import LASTS_S, STANDING_MAX, Standing, Threat, Warnings, of_alarm, of_risk
+from aggregator.twin.alarms import Alarms, Name, Priority, Rule
+from aggregator.twin.risk import Risk
 
 NS = 1_000_000_000
 NOW = 1_800_000_000 * NS
@@ -162,6 +164,26 @@ def test_warnings_outlive_a_restart() -> None:
     again.resume([Standing(one.threat, one.chain) for one in city.standing])
     (cancel,) = again.weigh([], NOW + NS)
     assert cancel.references == (alert.reference,)
+
+
+def test_risks_and_alarms_become_threats() -> None:
+    area = Area("Underpass", circle=(8.5, 47.3, 0.3))
+    risk = Risk("underpass", "flood", 0.4, 2000.0, "Keep out of it.")
+    found = of_risk(risk, area, 3000.0, 0.2)
+    (alert,) = Warnings("warnings@city.example").weigh([found], NOW)
+    assert (alert.urgency, alert.severity, alert.certainty) == ("Expected", "Severe", "Possible")
+    name = Name("underpass", "flood")
+    desk = Alarms([Rule(name, 0.3, "Keep out of it.", Priority.URGENT)])
+    assert of_alarm(desk[name], area) is None
+    desk.observe(name, 0.5, NOW)
+    raised = of_alarm(desk[name], area)
+    assert raised is not None
+    city = Warnings("warnings@city.example")
+    (alert,) = city.weigh([raised], NOW)
+    assert (alert.urgency, alert.severity, alert.certainty) == ("Immediate", "Extreme", "Observed")
+    desk.observe(name, 0.1, NOW + NS)
+    assert of_alarm(desk[name], area) is None
+    assert [one.msgType for one in city.weigh([], NOW + NS)] == ["Cancel"]
 
 
 def test_too_many_are_a_fault() -> None:
