@@ -127,12 +127,16 @@ def argument(parser: ArgumentParser, *, again: bool = False) -> None:
 
 
 def load(path: Path) -> Config:
-    """Raises ConfigError."""
+    """Raises ConfigError, and PermissionError where this user may not read it."""
     try:
         text = path.read_text()
         content = tomllib.loads(text)
-    except OSError as error:
+    except PermissionError:
+        raise  # the command line says whose it is
+    except FileNotFoundError as error:
         raise ConfigError(f"{path}: {error.strerror}; `aggregator init DIR` makes one") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: no TOML: {error}") from error
     if faults := list(_faults(path, Lines(text), content)):

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self, TypeVar
 
 from rich.console import Console, Group
@@ -82,8 +83,20 @@ def progress(items: Iterable[T], what: str, total: float | None = None) -> Itera
 
 def fail(message: object) -> int:
     """Say on stderr what is wrong and return the exit code for it."""
-    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print("[red]error[/red]", escape(str(message)))
+    told = denied(message) if isinstance(message, PermissionError) else str(message)
+    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print("[red]error[/red]", escape(told))
     return 1
+
+
+def denied(error: PermissionError) -> str:
+    """What a person can do who may not open a file: be the user who owns the directory that stopped them."""
+    place = Path(os.fsdecode(error.filename or "."))
+    reached = next((one for one in (place, *place.parents) if os.path.lexists(one)), place)
+    try:
+        owner = reached.owner()
+    except (OSError, KeyError):  # gone by now, or of a user without a name
+        return f"{place}: permission denied"
+    return f"{place}: permission denied: {reached} belongs to {owner}, so put `sudo -u {owner}` before the command"
 
 
 @contextmanager

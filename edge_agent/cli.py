@@ -42,6 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.run(args))
     except KeyboardInterrupt:
         return 130
+    except PermissionError as error:
+        from edge_agent.screen import fail  # what draws is loaded when something is drawn
+
+        return fail(error)
     except BrokenPipeError:  # `| head` closed the pipe
         sys.stderr.close()
         return 0

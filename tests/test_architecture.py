@@ -50,9 +50,9 @@ KNOWS_ALL = (
     "aggregator/verbs/",
 )
 ALSO = {  # file or folder → further parts it may import
-    "edge_agent/cli.py": {"edge_agent.verbs"},
+    "edge_agent/cli.py": {"edge_agent.screen", "edge_agent.verbs"},
     "edge_agent/rollout/proof.py": {"edge_agent.twin"},  # the child that loads a model before anyone else does
-    "aggregator/cli.py": {"aggregator.verbs"},
+    "aggregator/cli.py": {"aggregator.screen", "aggregator.verbs"},
     "aggregator/decisions/": {"aggregator.city"},  # what may be done about the city
     "aggregator/projections/city.py": {"aggregator.city"},
     "aggregator/config.py": {"aggregator.decisions"},  # whose policy it reads

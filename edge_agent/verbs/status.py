@@ -88,6 +88,8 @@ def look(config: Gateway) -> tuple[dict[str, Any] | None, str]:
     """The report, or why there is none: an agent whose main loop hangs takes the question and says nothing."""
     try:
         return ask(config), NOT_RUNNING
+    except PermissionError:
+        raise  # not the agent's fault; the command line says whose it is
     except (OSError, ValueError) as error:
         return None, f"does not say how it is: {error or type(error).__name__}"
 

@@ -1,6 +1,7 @@
 """Tables: whole on a pipe; on a narrow terminal the first column says what a row is about. Both sides draw alike."""
 
 import json
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -44,3 +45,13 @@ def test_a_narrow_terminal_keeps_names_whole_and_hides_nothing(
 def test_json_has_every_digit(screen: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     screen.show(ROWS, as_json=True)
     assert json.loads(capsys.readouterr().out) == ROWS
+
+
+@BOTH
+def test_who_may_not_is_told_who_may(screen: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The nearest directory that is there has an owner; the file itself may be hidden in it."""
+    assert screen.fail(PermissionError(13, "Permission denied", str(tmp_path / "state" / "buffer.sqlite"))) == 1
+    told = capsys.readouterr().err
+    assert f"{tmp_path} belongs to {tmp_path.owner()}" in told
+    assert f"sudo -u {tmp_path.owner()}" in told
+    assert screen.fail(PermissionError(13, "Permission denied")) == 1
