@@ -118,7 +118,8 @@ def against(city: City, settings: config.Config) -> int:
     known = {f"{one.gateway}/{one.device}/{one.name}": one for one in catalogue.points()}
     catalogue.close()
     wires = [one for part in city.parts.values() for one in part.wires]
-    wrong = [one for one in wires if one.point in known and not alike(known[one.point].quantity, one.quantity)]
+    plain = [one for one in wires if one.point in known and (one.scale, one.offset) == (1.0, 0.0)]
+    wrong = [one for one in plain if not alike(known[one.point].quantity, one.quantity)]
     shut = [one for one in wires if one.does == "sets" and one.point in known and not known[one.point].writable]
     for one in wrong:
         fail(f"{one.point} measures {known[one.point].quantity}, the city file says {one.quantity}: mend one of them")

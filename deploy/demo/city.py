@@ -66,6 +66,7 @@ SITES = {
             "milesight-em400-udl=application/harbour/device/24e124713b000001",
             "milesight-em500-swl=application/harbour/device/24e124715c000002",
             "milesight-am319=application/harbour/device/24e124707c000002",
+            "milesight-em500-udl=application/harbour/device/24e124713b000003",
         ],
     ),
 }
