@@ -29,9 +29,9 @@ def shown(key: str, value: object) -> str:
         return "[ … ]" if len(str(value)) > SHOWN_MAX else str(value).replace("'", '"')
     if isinstance(value, str):
         text = value
-        if "://" in text and "@" in text:
-            scheme, rest = text.split("://", 1)
-            text = f"{scheme}://***@{rest.rsplit('@', 1)[1]}"
+        scheme, between, rest = text.partition("://")
+        if between and "@" in rest:
+            text = f"{scheme}://***@{rest.rpartition('@')[2]}"
         return '"' + (text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "…") + '"'
     return str(value)
 

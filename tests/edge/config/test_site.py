@@ -231,4 +231,5 @@ def test_what_may_be_shown() -> None:
     assert shown("password", "x") == "***"
     assert shown("password_file", "x") == '"x"'
     assert shown("connection", "tcp://u:p@h:1") == '"tcp://***@h:1"'
+    assert shown("connection", "a@tcp://h:1") == '"a@tcp://h:1"'  # found by fuzzing: an @ before the scheme
     assert len(shown("name", "x" * 500)) < 80
