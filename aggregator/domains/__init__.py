@@ -18,6 +18,7 @@ DOMAINS: dict[str, str] = {  # name → module; tests/aggregator/domains/test_ev
     "environment": "aggregator.domains.environment",
     "safety": "aggregator.domains.safety",
     "services": "aggregator.domains.services",
+    "traffic": "aggregator.domains.traffic",
 }
 
 

@@ -32,6 +32,7 @@ BLOCKED_S = 4.0  # green, somebody stands at the line, and nobody leaves for so 
 JAM_M = 7.0  # of lane for each who stands, with the gap before
 SPILL_S = 3.0  # a loop that is covered for so long lies under the queue
 FREE_S = 3.0  # a stop line free for so long has no queue behind it
+EXPECTED_S = 10.0  # after which what the centre expected is no longer believed
 GAP_MAX_S = 30.0  # between two observations; after more the counters begin anew
 BETWEEN_MAX = 100.0  # vehicles in one lane before the stop line: more is nonsense
 COUNTER_JUMP = 50.0  # vehicles in one step: a counter that was reset, not a platoon
@@ -56,6 +57,13 @@ class Traffic:
     arrivals: Floats
     discharge: Floats  # (stages, lanes) veh/s; 0 where the stage does not serve the lane
     waited_s: Floats  # how long somebody has waited at a red light
+
+
+class Expected(NamedTuple):
+    """Whom the centre expects: `beyond` (seconds, lanes) vehicles reach the advance loop in that second from `at_s`."""
+
+    at_s: float
+    beyond: Floats
 
 
 class Queues:
@@ -84,6 +92,20 @@ class Queues:
         self._free_s = np.zeros(count)
         self._counters: tuple[Floats, ...] | None = None
         self._now_s = 0.0
+        self._expected: Expected | None = None
+
+    def expect(self, expected: Expected | None) -> None:
+        """What the centre expects, until it is `EXPECTED_S` old or another is given; None withdraws it.
+
+        It takes the place of the mean rate beyond what is counted here. Raises ValueError for what does not fit.
+        """
+        if expected is not None:
+            fits = expected.beyond.ndim == 2 and expected.beyond.shape[1] == len(self.rate)
+            if not fits or not np.isfinite(expected.beyond).all() or (expected.beyond < 0).any():
+                raise ValueError(
+                    f"expected arrivals {expected.beyond.shape}: give (seconds, {len(self.rate)} lanes), none below 0"
+                )
+        self._expected = expected
 
     @property
     def queue(self) -> Floats:
@@ -115,12 +137,22 @@ class Queues:
             arrivals[:, lane] = self._in_each_second(self._coming[lane], horizon_s)
             if self._told[lane]:
                 arrivals[:, lane] += it.share * self._in_each_second(self._promised[lane], horizon_s)
-            arrivals[int(it.forwarded_s if self._told[lane] else it.travel_s) :, lane] += self.rate[lane]
+            known_s = int(it.forwarded_s if self._told[lane] else it.travel_s)
+            arrivals[known_s:, lane] += self._further(lane, known_s - it.travel_s, horizon_s - known_s)
         discharge = self.discharge.copy()
         if stage is not None:
             blocked = self.serves[stage] & (self._idle_s >= BLOCKED_S)
             discharge[stage, blocked] = DISCHARGE_LOW
         return Traffic(self.queue, arrivals, discharge, self.waited_s.copy())
+
+    def _further(self, lane: int, ahead_s: float, seconds: int) -> Floats:
+        """Who reaches the loop in each second from `ahead_s` on: as the centre expects, or at the mean rate."""
+        found = np.full(max(seconds, 0), self.rate[lane])
+        told, age_s = self._expected, self._now_s - (self._expected.at_s if self._expected else 0.0)
+        if told is not None and 0 <= age_s <= EXPECTED_S:
+            beyond = told.beyond[int(ahead_s + age_s) :, lane][: len(found)]
+            found[: len(beyond)] = beyond
+        return found
 
     def _in_each_second(self, times_s: Sequence[float], horizon_s: int) -> Floats:
         seconds = (np.array(times_s) - self._now_s).astype(np.int64)
