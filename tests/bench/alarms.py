@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aggregator.domains import safety
-from aggregator.domains.safety.events import exceedance, threshold
+from aggregator.domains.safety.events import exceedance, read_over, threshold
 from aggregator.twin import Floats
 from aggregator.twin.alarms import Alarms, Name, Priority, Rule
 from aggregator.twin.anomalies import Detectors, Thresholds
@@ -20,7 +20,7 @@ from aggregator.twin.gaussian import Gaussian
 from aggregator.twin.observation import Innovation, Observation
 from aggregator.twin.series import forecast
 from tests.bench import Figure
-from tests.bench.incidents import EVERY, FAULTS, QUIET, STEP_S, WORLD, Course, Incident, city
+from tests.bench.incidents import EVERY, FAULTS, QUIET, STEP_S, WATCHES, WORLD, Course, Incident, city
 
 GOAL = "alarm precision/recall table on seeded incidents"
 TUNED, JUDGED = 1, {"ci": (11,), "full": (11, 12, 13, 14, 15)}
@@ -28,7 +28,7 @@ ROUNDS = {"ci": 1, "full": 4}
 NS = 1_000_000_000
 AHEAD = 12  # steps of a forecast: an hour
 LOOKS = 3  # steps from one forecast to the next: every quarter of an hour
-AFTER = 60  # steps after an incident in which its traces may still be told: half of the time to the next
+AFTER = 24  # steps after an incident in which its traces may still be told: two hours
 SINGLE, VECTOR = ("gate", "nis", "cusum"), ("t2", "t2 of the pattern", "q")
 TRIED = [
     Thresholds(gate=gate, slack=slack, limit=limit, nis_false=1e-6)
@@ -87,16 +87,18 @@ def watched(course: Course) -> Watched:
     channel = np.arange(len(domain.channels))
     met: list[Innovation] = []
     likely: list[Floats] = []
+    ahead = np.zeros(len(WATCHES))
     pays = threshold(domain.ground) if isinstance(domain, safety.Domain) else np.zeros(0)
     for k, y in enumerate(course.y, 1):
         prior = scheme.forecast(domain, belief, k, 1.0)
         seen = Observation(k, channel, y, course.sd**2, domain.H(prior.x, channel, k))
         belief, innovation = scheme.analyse(domain, prior, seen)
         met.append(innovation)
-        if isinstance(domain, safety.Domain) and k % LOOKS:
-            likely.append(likely[-1] if likely else np.zeros(len(pays)))
-        elif isinstance(domain, safety.Domain):
-            likely.append(exceedance(domain.ground, forecast(domain, scheme, belief, AHEAD)).max(axis=0))
+        if isinstance(domain, safety.Domain):
+            if not k % LOOKS:
+                ahead = exceedance(domain.ground, forecast(domain, scheme, belief, AHEAD)).max(axis=0)
+            now = read_over(domain.ground, y, course.y[max(k - 2, 0)])
+            likely.append(1 - (1 - ahead) * (1 - now))
     return Watched(domain.name, len(channel), met, np.array(likely), pays)
 
 

@@ -5,7 +5,7 @@ detectors learn what is usual, then incidents one after another in places and si
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from aggregator.twin.part import Asset, Key, Part, Wire
 
 STEP_S = 300
 QUIET = 1400  # steps before the first incident: the usual pattern is learned from a thousand of them
-EVERY = 150  # steps from one incident to the next: half a day, so that each is over before the next
+EVERY = 110  # steps from one incident to the next: each is over before the next
+SMALL, LARGE = 0.25, 1.25  # sizes are drawn between: the small ones hide in the noise, or pass no limit
 FAULTS = ("spike", "noise", "drift", "stuck", "gateway")
 WORLD = ("flood", "gas", "crowd", "plume")
 WATCHES = (
@@ -37,6 +38,7 @@ class Incident:
     begin: int
     end: int
     over: int | None = None
+    size: float = 1.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -104,7 +106,8 @@ def drawn(rng: np.random.Generator, kind: str, begin: int) -> Incident:
         channels = (3 * group, 3 * group + 1, 3 * group + 2)
     else:
         channels = (int(rng.integers(6 if domain == "environment" else len(WATCHES))),)
-    return Incident(kind, domain, channels, begin, begin + lasts.get(kind, 24))
+    size = float(rng.uniform(SMALL, LARGE))
+    return Incident(kind, domain, channels, begin, begin + lasts.get(kind, 24), size=size)
 
 
 def city(seed: int, rounds: int) -> tuple[list[Course], list[Incident]]:
@@ -147,10 +150,10 @@ def simulated(domain: Domain, steps: int, events: list[Incident], rng: np.random
 def push(one: Incident) -> float:
     """Per step: a flood comes within two hours, gas at once, a crowd in an hour and a half; a plume stays."""
     if one.kind == "plume":
-        return 3.0
+        return 3.0 * one.size
     _, level, limit, _, _ = WATCHES[one.channels[0]]
     share = {"flood": 24, "gas": 4, "crowd": 14}[one.kind]
-    return (limit - level) / share * 1.2
+    return (limit - level) / share * 1.2 * one.size
 
 
 def passed(domain: Domain, one: Incident, exact: Floats) -> Incident:
@@ -159,7 +162,7 @@ def passed(domain: Domain, one: Incident, exact: Floats) -> Incident:
         return one
     above = np.flatnonzero(exact[one.begin - 1 : one.end + EVERY // 2, one.channels[0]] > WATCHES[one.channels[0]][2])
     over = one.begin + int(above[0]) if len(above) else None
-    return Incident(one.kind, one.domain, one.channels, one.begin, one.end, over)
+    return replace(one, over=over)
 
 
 def broken(y: Floats, one: Incident, sd: Floats, rng: np.random.Generator) -> None:
@@ -168,12 +171,12 @@ def broken(y: Floats, one: Incident, sd: Floats, rng: np.random.Generator) -> No
     for channel in one.channels:
         unit = float(y[: QUIET - 1, channel].std())
         if one.kind == "spike":
-            y[rows, channel] += rng.choice([-1.0, 1.0]) * (4 * unit + 10 * sd[channel])
+            y[rows, channel] += rng.choice([-1.0, 1.0]) * (4 * unit + 10 * sd[channel]) * one.size
         elif one.kind == "noise":
-            y[rows, channel] += 5 * sd[channel] * rng.standard_normal(one.end - one.begin)
+            y[rows, channel] += 5 * one.size * sd[channel] * rng.standard_normal(one.end - one.begin)
         elif one.kind == "drift":
-            y[rows, channel] += np.linspace(0, 1, one.end - one.begin) * (2 * unit + 5 * sd[channel])
+            y[rows, channel] += np.linspace(0, 1, one.end - one.begin) * (2 * unit + 5 * sd[channel]) * one.size
         elif one.kind == "stuck":
-            y[rows, channel] = y[one.begin - 2, channel] + 2 * unit  # full scale of its last good day
+            y[rows, channel] = y[one.begin - 2, channel] + unit * one.size  # a little off its last good value
         else:
-            y[rows, channel] += unit + 2 * sd[channel]
+            y[rows, channel] += (unit + 2 * sd[channel]) * one.size

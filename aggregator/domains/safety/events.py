@@ -40,6 +40,20 @@ def exceedance(ground: Ground, series: Series) -> Floats:
     return found
 
 
+def read_over(ground: Ground, y: Floats, before: Floats) -> Floats:
+    """(w,) probability that a level is above its limit by two readings in a row alone, y and `before` (sensors,).
+
+    The filter takes a jump for a broken sensor until it stays; a gas alarm must not wait for that. Where no reading is
+    (NaN) nothing is said.
+    """
+    sd = np.array([one.sd for one in ground.part.sensors])
+    limit = ground.values("limit")[ground.sensed]
+    p = np.nan_to_num(ndtr((np.fmin(y, before) - limit) / sd))
+    found = np.zeros(ground.w)
+    np.maximum.at(found, ground.sensed, p)
+    return found
+
+
 def threshold(ground: Ground) -> Floats:
     """(w,) C/L of each watch's warning (Murphy 1977); inf where a warning averts nothing."""
     averted = ground.values("harm") * ground.values("averts")

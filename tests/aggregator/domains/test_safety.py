@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aggregator.domains import safety
 from aggregator.domains.safety.dispatch import dispatch
-from aggregator.domains.safety.events import either, lead, threshold
+from aggregator.domains.safety.events import either, lead, read_over, threshold
 from aggregator.domains.safety.interlock import Interlocks
 from aggregator.domains.safety.roads import Roads
 from aggregator.twin import BadModel
@@ -164,6 +164,14 @@ def test_witnesses_add_up() -> None:
     assert found["flood"].probability >= 0.9
     assert found["air"].probability > 0.9
     assert found["outage"].probability > 0.5
+
+
+def test_a_level_that_is_read_above_its_limit_twice_is_no_matter_of_belief() -> None:
+    ground = safety.example().ground
+    over, usual = np.array([0.0, 0.0, 0.0, 30.0]), np.zeros(4)
+    assert read_over(ground, over, over)[3] == pytest.approx(1.0)
+    assert not read_over(ground, over, usual).any()
+    assert not read_over(ground, np.full(4, np.nan), np.full(4, np.nan)).any()
 
 
 def test_lead() -> None:
