@@ -41,6 +41,8 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "air-kriging": "PM2.5 in Beijing, each of 12 stations held out in turn; forecasts; interpolation and persistence",
     "route": "the fastest way on 20,000 crossings with times that are new for every question; networkx beside it",
     "alarms": "seeded incidents in a city: precision, recall, lead time, false alarms a day, by kind and by detector",
+    "traffic-density": "density on links without detectors, 30 % of them metered, in SUMO; interpolation beside it",
+    "traffic-control": "three junctions in SUMO: a centre above the edge's laws; the same laws alone beside it",
 }
 
 
