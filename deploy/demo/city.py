@@ -1,6 +1,6 @@
 """A small city on this machine: simulated devices on real Modbus and MQTT, three gateways, one aggregator, a live view.
 
-    python deploy/demo/city.py [--seconds N] [--folder .demo] [--incident S]
+    python deploy/demo/city.py [--seconds N | --until-acted N] [--folder .demo] [--incident S] [--think S]
 
 The devices show one coupled city (world.py, city.toml). After a minute and a half a cable fails: watch it being
 detected, explained, planned for and acted on.
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,22 +211,28 @@ def start(stack: ExitStack, folder: Path, incident_s: float, think_s: float) -> 
     stack.enter_context(running("aggregator", [BIN / "aggregator", "serve", config], folder, read=1))
     ends = json.loads((state / "endpoints.json").read_text())
     port = broker(stack, folder)
-    files = {}
-    for name, site in SITES.items():
-        found = devices(stack, name, site, port, folder)
-        say(f"{name}: {len(found)} devices on Modbus TCP, Modbus RTU{' and MQTT' if port else ''}")
-        files[name] = gateway_file(name, site, found, port, ends, folder)
-    behave(stack, folder, incident_s)
-    for name, file in files.items():
-        token = verb("aggregator", "enrol-token", name, "-c", config)
-        verb("edge-agent", "enrol", file, "--token", token)
-        stack.enter_context(running(name, [BIN / "edge-agent", "run", file], folder))
+    with ThreadPoolExecutor() as pool:  # most of it is waiting for processes to start
+        files = dict(pool.map(lambda site: (site[0], played(stack, *site, port, ends, folder)), SITES.items()))
+        behave(stack, folder, incident_s)
+        list(pool.map(lambda one: enrolled(stack, *one, config, folder), files.items()))
     say("gateways: enrolled, running")
-    planning = [BIN / "aggregator", "decisions", "propose", "--every", "10s", "--horizon", "10m", "-c", config]
+    planning = [BIN / "aggregator", "decisions", "propose", "--every", "5s", "--horizon", "10m", "-c", config]
     stack.enter_context(running("planning", planning, folder))
     desk = [sys.executable, HERE / "desk.py", config, "--think", think_s]
     stack.enter_context(running("desk", desk, folder))
     return config
+
+
+def played(stack: ExitStack, name: str, site: Site, port: int, ends: dict[str, str], folder: Path) -> Path:
+    """One site's devices, and the file of its gateway."""
+    found = devices(stack, name, site, port, folder)
+    say(f"{name}: {len(found)} devices on Modbus TCP, Modbus RTU{' and MQTT' if port else ''}")
+    return gateway_file(name, site, found, port, ends, folder)
+
+
+def enrolled(stack: ExitStack, name: str, file: Path, config: Path, folder: Path) -> None:
+    verb("edge-agent", "enrol", file, "--token", verb("aggregator", "enrol-token", name, "-c", config))
+    stack.enter_context(running(name, [BIN / "edge-agent", "run", file], folder))
 
 
 def behave(stack: ExitStack, folder: Path, incident_s: float) -> None:
@@ -243,6 +250,19 @@ def behave(stack: ExitStack, folder: Path, incident_s: float) -> None:
     stack.enter_context(running("world", [*words, "--incidents", folder / "incidents.json"], folder))
 
 
+def acted(folder: Path, within_s: float) -> int:
+    """Wait until the tie has been closed by a decision, or say after `within_s` that it was not."""
+    writes, until = folder / "gw-harbour-tcp-writes.jsonl", time.monotonic() + within_s
+    while time.monotonic() < until:
+        lines = [json.loads(line) for line in writes.read_text().splitlines()] if writes.exists() else []
+        if any("do0" in one["points"] and one["values"] == [1] for one in lines):
+            say("the decision has reached the relay")
+            return 0
+        time.sleep(1.0)
+    say(f"nobody has closed the tie within {within_s:g} s")
+    return 1
+
+
 def look(config: Path, seconds: float) -> int:
     """The live view until Ctrl-C, or a last look after `seconds`; fails if a gateway brought nothing."""
     if not seconds:
@@ -258,6 +278,9 @@ def look(config: Path, seconds: float) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=0, help="end by itself after so long; 0 runs until Ctrl-C")
+    parser.add_argument(
+        "--until-acted", type=float, metavar="S", help="end once the incident is dealt with; fail after S"
+    )
     parser.add_argument("--folder", type=Path, default=Path(".demo"))
     parser.add_argument("--incident", type=float, default=90.0, metavar="S", help="when the cable fails (%(default)s)")
     parser.add_argument("--think", type=float, default=20.0, metavar="S", help="what the operator takes (%(default)s)")
@@ -271,7 +294,7 @@ def main() -> int:
         with ExitStack() as stack:
             config = start(stack, folder, args.incident, args.think)
             say(f"the city runs; its state and logs are in {folder}")
-            code = look(config, args.seconds)
+            code = acted(folder, args.until_acted) if args.until_acted else look(config, args.seconds)
             say("ending all of it")
     except KeyboardInterrupt:
         code = 0

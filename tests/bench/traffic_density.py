@@ -93,7 +93,7 @@ def interpolated(domain: traffic.Domain, density: Floats, metered: Sequence[int]
     other = np.setdiff1d(np.arange(links), metered)
     found = density.copy()
     mean = density[:, metered].mean(axis=1, keepdims=True)
-    right = near[np.ix_(other, metered)] @ density[:, metered].T + 1e-9 * mean.T
+    right = near[np.ix_(other, np.array(metered))] @ density[:, metered].T + 1e-9 * mean.T
     found[:, other] = np.linalg.solve(laplace[np.ix_(other, other)], right).T
     return found
 

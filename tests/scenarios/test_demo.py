@@ -34,7 +34,30 @@ def test_the_demo_city_measures_everything_it_says(tmp_path: Path) -> None:
     config = tmp_path / "demo" / "aggregator" / "aggregator.toml"
     points = verb("aggregator", "points", "--json", "-c", config)
     devices = {str(point["point"]).rsplit("/", 1)[0] for point in points}
-    assert len(devices) == 20, devices
+    assert len(devices) == 27, devices
+    for log in (tmp_path / "demo").glob("*.log"):
+        assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
+
+
+@pytest.mark.system("mosquitto")
+def test_an_incident_is_seen_explained_planned_for_and_acted_on(tmp_path: Path) -> None:
+    """A cable fails: the twin finds who is without supply, a person approves the plan, a relay closes."""
+    city: list[str | Path] = [
+        *(sys.executable, ROOT / "deploy/demo/city.py"),
+        *("--until-acted", "85", "--incident", "10", "--think", "1", "--folder", tmp_path / "demo"),
+    ]
+    done = subprocess.run(city, capture_output=True, text=True, timeout=115, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    config = tmp_path / "demo" / "aggregator" / "aggregator.toml"
+    journal = verb("aggregator", "alarms", "journal", "--limit", "1000", "--json", "-c", config)
+    dark = {one["asset"] for one in journal if one["condition"] == "no supply" and one["to"] == "unacknowledged"}
+    assert {"pump-house", "quay"} <= dark
+    decided = verb("aggregator", "decisions", "--json", "-c", config)
+    assert any("close tie" in json.dumps(one) and "operator of the demo" in json.dumps(one) for one in decided)
+    orders = verb("aggregator", "orders", "--json", "-c", config)
+    assert [(one["gateway"], one["point"], one["value"]) for one in orders][:1] == [("gw-harbour", "do0", 1.0)]
+    state = verb("aggregator", "city", "state", "--json", "-c", config)
+    assert {one["domain"] for one in state} == {"energy", "services", "traffic", "environment", "safety"}
     for log in (tmp_path / "demo").glob("*.log"):
         assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
 

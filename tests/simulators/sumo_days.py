@@ -47,9 +47,8 @@ def counted(net: str, seed: int, folder: Path) -> Counted:
     words += ["-e", begin + HOUR_S, "--seed", seed, "--time-to-teleport", -1, "--no-step-log", "--no-warnings"]
     subprocess.run([str(word) for word in words], check=True, stdout=subprocess.DEVNULL, stderr=sys.stderr)
     steps = [one.findall("edge") for one in ET.parse(found).getroot().iter("interval")]
-    number = lambda edge, *keys: sum(float(edge.get(key, 0)) for key in keys)  # noqa: E731
     columns = [
-        [[number(edge, *keys) for edge in edges] for edges in steps]
+        [[sum(float(edge.get(key, 0)) for key in keys) for edge in edges] for edges in steps]
         for keys in (("sampledSeconds",), ("entered", "departed"), ("left", "arrived"))
     ]
     vehicles, entered, left = (np.array(one, np.float64) for one in columns)

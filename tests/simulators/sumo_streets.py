@@ -303,7 +303,8 @@ def main() -> None:
         for rows, crossing in zip(arrived, streets.crossings, strict=True):
             rows.append(crossing.arrived.copy())
     if args.record is not None:
-        np.savez_compressed(args.record, entered=entered, **{f"arrived{k}": rows for k, rows in enumerate(arrived)})
+        columns = {f"arrived{k}": np.array(rows) for k, rows in enumerate(arrived)}
+        np.savez_compressed(args.record, allow_pickle=False, entered=np.array(entered), **columns)
     refused = sum(one.cabinet.refused for one in streets.crossings)
     print(json.dumps({**asdict(streets.close()), "refused": refused}), flush=True)
 

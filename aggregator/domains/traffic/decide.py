@@ -7,7 +7,7 @@ and what has come to its end; what finds no room beyond costs more. Offsets foll
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -79,7 +79,7 @@ def plan(
 
 def programme(
     streets: Streets, habits: Habits, belief: Belief, drives: Sequence[Drive], step_s: float
-) -> tuple[Floats, Sparse, Floats, Sparse, Floats]:
+) -> tuple[Floats, Any, Floats, Any, Floats]:
     """Cost, A, b, A=, b= over [vehicles (T E), out (T E), spilled (T E), greens (T S)], vehicles and out per step.
 
     n(t) = n(t-1) + entering + T out(t) - out(t);   out(t) ≤ c · green / usual green · step

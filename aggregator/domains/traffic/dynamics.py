@@ -128,9 +128,11 @@ def flows(streets: Streets, habits: Habits, n: Floats, drive: Drive) -> Floats:
     """(E, N) veh/s that leave each link."""
     if (one := habits.learned) is not None:
         share = capacity(streets, habits, drive) / habits.capacity
-        return share[:, None] * (one.leaving[:, None] + one.goes_with @ (n - habits.vehicles[:, None]))
+        left: Floats = share[:, None] * (one.leaving[:, None] + one.goes_with @ (n - habits.vehicles[:, None]))
+        return left
     room = np.clip((streets.storage[:, None] - n) / (ROOM * streets.of_links("lanes")[:, None]), 0.0, 1.0)
-    return wanting(n, habits.delay_s, capacity(streets, habits, drive)) * (1 - habits.turns.T @ (1 - room))
+    free: Floats = wanting(n, habits.delay_s, capacity(streets, habits, drive)) * (1 - habits.turns.T @ (1 - room))
+    return free
 
 
 def Q(habits: Habits) -> tuple[Floats, Floats]:

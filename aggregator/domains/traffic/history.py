@@ -134,8 +134,7 @@ def ridge(x: Sequence[Floats], y: Sequence[Floats]) -> Floats:
     def solved(xs: Floats, ys: Floats, strength: float) -> Floats:
         C = xs.T @ xs
         weight = strength * max(float(np.trace(C)), 1e-9) / len(C)
-        found: Floats = np.linalg.solve(C + weight * np.eye(len(C)), xs.T @ ys)
-        return found
+        return np.asarray(np.linalg.solve(C + weight * np.eye(len(C)), xs.T @ ys), np.float64)
 
     if len(x) > 1:
         rest = np.concatenate(x[:-1]), np.concatenate(y[:-1])

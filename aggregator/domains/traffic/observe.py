@@ -68,7 +68,9 @@ def H(streets: Streets, habits: Habits, seen: Detectors, x: Floats, drive: Drive
     """(m, 2 E), by central differences; a link's readings go with itself and with the links that it leads into."""
     E = streets.E
     rows = np.arange(len(channel))
-    near = (sp.eye_array(E) + (streets.turns.T != 0)).tocsr()[seen.link[channel]]
+    into = sp.csr_array(streets.turns.T)
+    joined = sp.csr_array((np.ones(into.nnz), into.indices, into.indptr), shape=into.shape)
+    near = sp.csr_array(sp.eye_array(E) + joined)[seen.link[channel]]
     columns = np.arange(E) if habits.learned is not None else np.unique(near.indices)
     shift = STEP * np.eye(2 * E)[:, columns]
     up, down = (h(streets, habits, seen, x[:, None] + sign * shift, drive, channel) for sign in (1.0, -1.0))
