@@ -122,6 +122,7 @@ def test_the_readme_has_its_parts_in_order() -> None:
         "Add a device",
         "Close a loop",
         "Run for real",
+        "The twin of the city",
         "What if, and what then",
         "For local controllers",
         "Figures",
