@@ -47,6 +47,7 @@ PARSERS: dict[str, str] = {  # name → function that gives its Parser
     "gateway toml": "tests.bench.parsers.configs:site",
     "profile toml": "tests.bench.parsers.configs:profile",
     "aggregator toml": "tests.bench.parsers.configs:aggregator",
+    "city toml": "tests.bench.parsers.configs:city",
     "sync stream": "tests.bench.parsers.streams:stream",
     "order": "tests.bench.parsers.orders:order",
     "order, signed": "tests.bench.parsers.orders:unsigned",

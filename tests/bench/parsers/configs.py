@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aggregator import config as aggregator_config
+from aggregator.city import CityError
+from aggregator.city.file import load as load_city
 from edge_agent.config import ConfigError, load
 from edge_agent.config.faults import Faults
 from edge_agent.config.library import read_profile
@@ -54,6 +56,38 @@ retention_days = 3650
 """
 
 
+CITY = """[city]
+name = "X"
+[blueprint]
+step_s = 60
+[[blueprint.pond]]
+id = "a"
+at = [13.4, 52.5]
+rim_m = "200 cm"
+[[blueprint.pond]]
+id = "b"
+at = [13.5, 52.5]
+rim_m = 1.5
+[[blueprint.drain]]
+id = "d"
+from = "a"
+to = "b"
+[[point]]
+point = "g/d/p"
+asset = "a"
+quantity = "water_level"
+sd = "2 cm"
+[[feed]]
+point = "g/d/r"
+takes = "blueprint.rain"
+[[coupling]]
+gives = "blueprint.overflow"
+takes = "blueprint.rain"
+pairs = [["a", "b", 0.5]]
+late = true
+"""
+
+
 def of_file(seed: str, read: Callable[[Path], object], *errors: type[Exception]) -> Parser:
     folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=ROOM))
     file = folder / "fuzzed.toml"
@@ -82,3 +116,7 @@ def profile() -> Parser:
 
 def aggregator() -> Parser:
     return of_file(AGGREGATOR, aggregator_config.load, aggregator_config.ConfigError)
+
+
+def city() -> Parser:
+    return of_file(CITY, load_city, CityError)
