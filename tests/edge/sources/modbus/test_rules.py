@@ -71,6 +71,23 @@ def test_the_schedule_spreads_phases_and_does_not_drift() -> None:
     assert schedule.overruns == 0
 
 
+def test_what_is_polled_every_ten_minutes_is_polled_soon_after_the_start() -> None:
+    """Each once within two seconds, spread like its slots; then at these, and never twice for one."""
+    period = 600 * NS
+    schedule = Schedule([period] * 4, 0, "line")
+    times: dict[int, list[int]] = {}
+    for _ in range(12):
+        due, job = schedule.first()
+        times.setdefault(job, []).append(due)
+        schedule.done(due + 7 * MS)
+    assert len({due for due, *_ in times.values()}) == 4
+    for first, slot, after in times.values():
+        assert first <= 2 * NS
+        assert first < slot <= period
+        assert after - slot == period
+    assert schedule.overruns == 0
+
+
 def test_an_overrun_is_counted_and_the_slots_stay_where_they_were() -> None:
     schedule = Schedule([NS], 0)
     first, _ = schedule.first()
