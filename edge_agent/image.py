@@ -31,10 +31,10 @@ class Layout:
     device: str
     points: tuple[str, ...]
     start: int = 0  # index of the first point in the image; points are contiguous there
+    span: slice = field(init=False, repr=False)  # of its points in the image
 
-    @property
-    def span(self) -> slice:
-        return slice(self.start, self.start + len(self.points))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "span", slice(self.start, self.start + len(self.points)))
 
 
 class Decoding(Protocol):
@@ -146,11 +146,11 @@ class Image:
 
     def take(self, frame: Frame) -> None:
         """Show `frame`, unless it is history that the device sent from its own store and something newer is shown."""
-        span = frame.layout.span
-        if frame.codes is not None and frame.source_ns < self.source_ns[span].max() and historical(frame.codes):
+        span, codes = frame.layout.span, frame.codes
+        if codes is not None and frame.source_ns < self.source_ns[span].max() and historical(codes):
             return
         self.values[span] = frame.values
-        self.codes[span] = 0 if frame.codes is None else frame.codes
+        self.codes[span] = 0 if codes is None else codes
         self.source_ns[span] = frame.source_ns
         self.receive_ns[span] = frame.receive_ns
 

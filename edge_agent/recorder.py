@@ -10,13 +10,14 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from math import isnan
 
 import numpy as np
 
 from edge_agent.cell import Output
 from edge_agent.cycle import Tick
 from edge_agent.image import Floats, Frame, Layout, View
-from edge_agent.setpoint import Decision
+from edge_agent.setpoint import Authority, Decision
 from protos.quality import Quality, Reason, code
 
 DEVICE = "control"  # of the points that hold decisions
@@ -44,14 +45,19 @@ class Recorder:
     def __post_init__(self) -> None:
         self.layout = Layout(DEVICE, (*(one.name for one in self.outputs), DIGEST))
         self._log = Layout(DEVICE, ())
-        self._known = [("", "", "")] * len(self.outputs)
+        self._known: list[tuple[str, Authority | None, str]] = [("", None, "")] * len(self.outputs)
 
     def keep(self, frames: Sequence[Frame], tick: Tick, acted: bool, now_ns: int) -> None:
         """Take the tick's readings, estimates and decisions. `acted`: something is about to be written."""
-        for frame in (*frames, *tick.estimates):
-            self._take(frame, must=bool(frame.texts))
+        for some in (frames, tick.estimates):
+            for frame in some:
+                codes = None if frame.codes is None else frame.codes.tobytes()
+                if self._wanted(frame.layout, codes, frame.receive_ns, must=bool(frame.texts)):
+                    self._waiting.append(frame)
         if self.outputs:
-            self._take(self._decided(tick, now_ns), must=acted)
+            codes = bytes([UNDECIDED if isnan(one.value) else 0 for one in tick.decisions] + [0])
+            if self._wanted(self.layout, codes, now_ns, must=acted):
+                self._waiting.append(self._decided(tick, codes, now_ns))
             self._tell(tick, now_ns)
         if now_ns - self._handed_ns >= HAND_OVER_NS:
             self._handed_ns = now_ns
@@ -66,24 +72,23 @@ class Recorder:
         if told:
             self.audit(told)
 
-    def _take(self, frame: Frame, *, must: bool) -> None:
-        codes = None if frame.codes is None else frame.codes.tobytes()
-        last_ns, last_codes = self._last.get(frame.layout, (-self.every_ns, None))
-        if must or codes != last_codes or frame.receive_ns - last_ns >= self.every_ns:
-            self._last[frame.layout] = frame.receive_ns, codes
-            self._waiting.append(frame)
+    def _wanted(self, layout: Layout, codes: bytes | None, at_ns: int, *, must: bool) -> bool:
+        """Whether a frame with these codes is to be recorded; counted as recorded or thinned."""
+        last_ns, last_codes = self._last.get(layout, (-self.every_ns, None))
+        if must or codes != last_codes or at_ns - last_ns >= self.every_ns:
+            self._last[layout] = at_ns, codes
             self.recorded += 1
-        else:
-            self.thinned += 1
+            return True
+        self.thinned += 1
+        return False
 
-    def _decided(self, tick: Tick, now_ns: int) -> Frame:
+    def _decided(self, tick: Tick, codes: bytes, now_ns: int) -> Frame:
         values: Floats = np.array([*(one.value for one in tick.decisions), digest(tick.view)])
-        codes = np.where(np.isnan(values), UNDECIDED, 0).astype(np.uint8)
-        return Frame(self.layout, now_ns, now_ns, values, codes)
+        return Frame(self.layout, now_ns, now_ns, values, np.frombuffer(codes, np.uint8))
 
     def _tell(self, tick: Tick, now_ns: int) -> None:
         for place, (output, decision) in enumerate(zip(self.outputs, tick.decisions, strict=True)):
-            state = decision.by, decision.authority.value, decision.limited
+            state = decision.by, decision.authority, decision.limited
             if state != self._known[place]:
                 self._known[place] = state
                 text = json.dumps(said(decision), ensure_ascii=False)

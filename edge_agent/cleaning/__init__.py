@@ -70,9 +70,9 @@ class Cleaning:
 
     def apply(self, frames: Sequence[Frame], now_ns: int) -> None:
         """Set `codes` of each frame: None when all are GOOD. Frames of one layout are taken in their order."""
-        by_layout: dict[int, list[Frame]] = {}
+        by_layout: dict[Layout, list[Frame]] = {}
         for frame in frames:
-            by_layout.setdefault(id(frame.layout), []).append(frame)
+            by_layout.setdefault(frame.layout, []).append(frame)
         by_rows: dict[int, list[list[Frame]]] = {}
         for one in by_layout.values():
             by_rows.setdefault(len(one), []).append(one)
@@ -91,6 +91,8 @@ class Cleaning:
 
     def _judge(self, window: Window) -> None:
         for number, check, place_of in self._checks:
+            if check.STAMPED_ONLY and not window.stamped:
+                continue
             choice = window.plan.choice(number, place_of, check.WHOLE_FRAMES)
             if choice is None:
                 continue

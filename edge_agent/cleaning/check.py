@@ -31,6 +31,7 @@ class Check(Protocol):
     CODE: ClassVar[int]  # what a sample that fails is lowered to
     ALWAYS: ClassVar[bool]  # also without configuration, with the defaults
     WHOLE_FRAMES: ClassVar[bool]  # looks at times only, once per frame
+    STAMPED_ONLY: ClassVar[bool]  # has nothing to say where no device said a time
 
     def __init__(self, count: int, parameters: Parameters) -> None: ...
 

@@ -16,13 +16,12 @@ class Duplicate:
     CODE: ClassVar[int] = code(Quality.UNCERTAIN, Reason.DUPLICATE)
     ALWAYS: ClassVar[bool] = True
     WHOLE_FRAMES: ClassVar[bool] = False
+    STAMPED_ONLY: ClassVar[bool] = True
 
     def __init__(self, count: int, parameters: Parameters) -> None:
         self._last, self._last_ns = nothing(count), never(count)
 
     def judge(self, part: Part) -> Mask | None:
-        if not part.stamped:
-            return None
         part.set_aside(part.source_ns == part.receive_ns)  # what was polled is nobody's twin
         at = part.places
         last, last_ns = self._last[at], self._last_ns[at]

@@ -18,6 +18,7 @@ class Range:
     CODE: ClassVar[int] = code(Quality.BAD, Reason.RANGE)
     ALWAYS: ClassVar[bool] = True
     WHOLE_FRAMES: ClassVar[bool] = False
+    STAMPED_ONLY: ClassVar[bool] = False
 
     def __init__(self, count: int, parameters: Parameters) -> None:
         self._low, self._high = parameters["min"], parameters["max"]
@@ -25,4 +26,4 @@ class Range:
     def judge(self, part: Part) -> Mask | None:
         inside = part.values >= self._low[part.places]  # false for NaN
         inside &= part.values <= self._high[part.places]
-        return None if inside.all() else ~inside
+        return None if np.count_nonzero(inside) == inside.size else ~inside

@@ -18,6 +18,7 @@ class Rate:
     CODE: ClassVar[int] = code(Quality.UNCERTAIN, Reason.RATE)
     ALWAYS: ClassVar[bool] = False
     WHOLE_FRAMES: ClassVar[bool] = False
+    STAMPED_ONLY: ClassVar[bool] = False
 
     def __init__(self, count: int, parameters: Parameters) -> None:
         self._per_ns = parameters["max_per_s"] / 1e9

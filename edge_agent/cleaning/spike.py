@@ -35,6 +35,7 @@ class Spike:
     CODE: ClassVar[int] = code(Quality.UNCERTAIN, Reason.SPIKE)
     ALWAYS: ClassVar[bool] = False
     WHOLE_FRAMES: ClassVar[bool] = False
+    STAMPED_ONLY: ClassVar[bool] = False
 
     def __init__(self, count: int, parameters: Parameters) -> None:
         self._sigmas, self._floor = parameters["sigmas"], parameters["floor"]

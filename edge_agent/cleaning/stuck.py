@@ -19,6 +19,7 @@ class Stuck:
     CODE: ClassVar[int] = code(Quality.UNCERTAIN, Reason.STUCK)
     ALWAYS: ClassVar[bool] = False
     WHOLE_FRAMES: ClassVar[bool] = False
+    STAMPED_ONLY: ClassVar[bool] = False
 
     def __init__(self, count: int, parameters: Parameters) -> None:
         self._after_ns = (parameters["after_s"] * 1e9).astype(np.int64)

@@ -25,6 +25,7 @@ class Timing:
     CODE: ClassVar[int] = code(Quality.UNCERTAIN, Reason.TIMING)
     ALWAYS: ClassVar[bool] = True
     WHOLE_FRAMES: ClassVar[bool] = True
+    STAMPED_ONLY: ClassVar[bool] = True
 
     def __init__(self, count: int, parameters: Parameters) -> None:
         self._ahead_ns = (parameters["max_ahead_s"] * 1e9).astype(np.int64)
@@ -32,8 +33,6 @@ class Timing:
         self._last_ns = np.full(count, NEVER)
 
     def judge(self, part: Part) -> Mask | None:
-        if not part.stamped:
-            return None
         at, source = part.places, part.source_ns
         stamped = source != part.receive_ns
         newest = np.maximum.accumulate(behind(self._last_ns[at], np.where(stamped, source, NEVER)), axis=0)

@@ -53,11 +53,6 @@ class Part:
     _source_ns: Times | None = None
 
     @property
-    def stamped(self) -> bool:
-        """Whether any frame of the window has a time that its device said."""
-        return self.window.stamped
-
-    @property
     def source_ns(self) -> Times:
         """(T, c), or (T, 1) where all columns are of one layout."""
         if self._source_ns is None:
@@ -148,7 +143,7 @@ class Window:
         self.plan, self.frames = plan, frames
         self.rows = list(zip(*frames, strict=True))  # T, each of L frames
         self.all = [frame for row in self.rows for frame in row]
-        self.stamped = any(frame.source_ns != frame.receive_ns for frame in self.all)
+        self.stamped = any(frame.source_ns != frame.receive_ns for frame in self.all)  # its device said the time
         flat = [frame.values for frame in self.all]
         self.values: Floats = (np.concatenate(flat) if len(flat) > 1 else flat[0]).reshape(len(self.rows), -1)
         self.codes: Codes | None = None  # (T, C); None: all GOOD

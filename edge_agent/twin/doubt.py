@@ -21,11 +21,16 @@ class Doubt:
         self.believed: Bools = np.full(rows, network)
         self._out, self._in = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
         self._network = network
+        self._sure = True  # all rows are believed and were within their limits in the last step
 
     def see(self, outside: Bools) -> Bools:
-        """Take what the last step was; which rows use the network in the next."""
+        """Take what the last step was; which rows use the network in the next: the same array while none changes."""
+        if not self._network or (self._sure and not np.count_nonzero(outside)):
+            return self.believed
         self._out = np.where(outside, self._out + 1, 0)
         self._in = np.where(outside, 0, self._in + 1)
-        self.believed = (self.believed & (self._out < OUT_MAX)) | (self._in >= IN_MIN)
-        self.believed &= self._network
+        believed = (self.believed & (self._out < OUT_MAX)) | (self._in >= IN_MIN)
+        if (believed != self.believed).any():
+            self.believed = believed
+        self._sure = bool(believed.all() and not outside.any())
         return self.believed

@@ -11,7 +11,7 @@ from edge_agent.setpoint import FAULTS, Port
 from edge_agent.twin.doubt import Doubt
 from edge_agent.twin.forecast import Forecast
 from edge_agent.twin.int8 import Bools
-from edge_agent.twin.linear import Analysis, Filter
+from edge_agent.twin.linear import Filter
 from edge_agent.twin.points import OWN, every_point
 from edge_agent.twin.sensing import NOWHERE, Sensing
 from edge_agent.twin.tally import Tallies
@@ -40,9 +40,12 @@ class Member:
         given = [k for k, point in enumerate(layout.points) if point in columns]
         self.filled = np.array(given, np.intp)
         self.columns = np.array([columns.index(layout.points[k]) for k in given], np.intp)
+        self._whole = layout.points == tuple(columns)
 
     def frame(self, now_ns: int, values: Floats, codes: Codes) -> Frame:
-        """`values` and `codes` of all columns of its row."""
+        """`values` and `codes` of all columns of its row, which nobody changes any more."""
+        if self._whole:
+            return Frame(self.layout, now_ns, now_ns, values, codes)
         shown: Floats = np.full(len(self.layout.points), np.nan)
         said: Codes = np.full(len(self.layout.points), UNKNOWN, np.uint8)
         shown[self.filled], said[self.filled] = values[self.columns], codes[self.columns]
@@ -60,13 +63,16 @@ class Fleet:
         self.forecast = Forecast(bundle, rows)
         self.filter = Filter(bundle.numbers, rows)
         self.doubt = Doubt(rows, network=self.forecast.network is not None)
-        self.filter.use_network(self.doubt.believed)
+        self._believed: Bools
+        self._sds_shown: bool  # what follows from the variances is shown as it is while the filter stays calm
+        self._use_network(self.doubt.believed)
         inputs = [one.inputs for one in members]
         self.sensing = Sensing([one.channels for one in members], inputs, bundle.numbers.u0)
         self.tallies = Tallies(rows, [one.name for one in manifest.channels])
         self.complete_ns: Times = np.zeros(rows, np.int64)  # when all that is measured here was last there
         self.grid_ns: int | None = None  # of the last step
         self.error = ""  # of the last one that failed
+        self._unmeasured = np.zeros((rows, len(manifest.channels)), np.bool_)
         self._wired = np.array([one.wired for one in members])
         states = [one.name for one in manifest.states]
         self._virtual = [k for k, one in enumerate(manifest.channels) if one.name not in states]
@@ -126,46 +132,62 @@ class Fleet:
 
     def _advance(self, *, last: bool) -> None:
         sensing, filter = self.sensing, self.filter
-        believed = self.doubt.believed
-        self.forecast.use_network(believed)
-        filter.use_network(believed)
         filter.forecast(self.forecast(filter.x, sensing.u), sensing.held)
         outside = self.forecast.outside()
-        analysis = filter.analyse(sensing.y, sensing.measured & last)
-        self.doubt.see(outside)
-        self._refuse_nan(analysis, outside)
-
-    def _refuse_nan(self, analysis: Analysis, outside: Bools) -> None:
-        """A state that is no number can only come from numbers beyond all reason; the row begins anew."""
+        analysis = filter.analyse(sensing.y, sensing.measured if last else self._unmeasured)
         self.tallies.add(analysis, outside)
+        if not analysis.complete:
+            self._refuse_nan()
+        if (believed := self.doubt.see(outside)) is not self._believed:
+            self._use_network(believed)
+
+    def _use_network(self, believed: Bools) -> None:
+        self._believed, self._sds_shown = believed, False
+        self.forecast.use_network(believed)
+        self.filter.use_network(believed)
+
+    def _refuse_nan(self) -> None:
+        """A state that is no number can only come from numbers beyond all reason; the row begins anew."""
         whole = np.isfinite(self.filter.x).all(axis=1) & np.isfinite(self.filter.P).all(axis=(1, 2))
         for row in np.flatnonzero(~whole):
             self.tallies.nan[row] += 1
             self.filter.restart(int(row))
 
     def _note_completeness(self, now_ns: int) -> None:
+        if not self.sensing.lacking:
+            self.complete_ns[:] = now_ns
+            return
         lacking = (self.sensing.missing & self._wired).any(axis=1) | self.sensing.held.any(axis=1)
         self.complete_ns = np.where(lacking, self.complete_ns, now_ns)
 
     def _show(self, now_ns: int) -> list[Frame]:
-        n, v, values, codes = self._n, self._v, self._values, self._codes
-        variance = self.filter.variance()
-        known = variance < KNOWN * self.filter.largest
-        values[:, :n], values[:, n + v : 2 * n + v] = self.filter.x, np.sqrt(variance)
-        codes[:, :n] = codes[:, n + v : 2 * n + v] = np.where(known, ESTIMATED, UNKNOWN)
+        n, v = self._n, self._v
+        if not (self._sds_shown and self.filter.calm):
+            self._show_sds()
+        values = self._values.copy()
+        values[:, :n] = self.filter.x
         if v:
             values[:, n : n + v] = self.filter.expected()[:, self._virtual]
+        values[:, -3] = self.tallies.nis
+        if self.sensing.lacking:
+            values[:, -2] = (now_ns - self.complete_ns) / NS
+        values[:, -1] = self._believed
+        return [one.frame(now_ns, row, said) for one, row, said in zip(self.members, values, self._codes, strict=True)]
+
+    def _show_sds(self) -> None:
+        """What follows from the variances: the deviations, and codes where these mean that nothing is known."""
+        n, v, values = self._n, self._v, self._values
+        codes = self._codes = self._codes.copy()  # the one before is in frames
+        variance = self.filter.variance()
+        known = variance < KNOWN * self.filter.largest
+        values[:, n + v : 2 * n + v] = np.sqrt(variance)
+        codes[:, :n] = codes[:, n + v : 2 * n + v] = np.where(known, ESTIMATED, UNKNOWN)
+        if v:
             values[:, 2 * n + v : 2 * (n + v)] = np.sqrt(self.filter.expected_variance()[:, self._virtual])
             seen = self.bundle.numbers.H[self._virtual] != 0
             codes[:, n : n + v] = np.where((~known[:, None] & seen).any(axis=2), UNKNOWN, ESTIMATED)
             codes[:, 2 * n + v : 2 * (n + v)] = codes[:, n : n + v]
-        values[:, -3] = self.tallies.nis
-        values[:, -2] = (now_ns - self.complete_ns) / NS
-        values[:, -1] = self.doubt.believed
-        return [
-            one.frame(now_ns, row, said)
-            for one, row, said in zip(self.members, values.copy(), codes.copy(), strict=True)
-        ]
+        self._sds_shown = self.filter.calm
 
 
 def _same(new: Sequence[tuple[str, str, str]], old: Sequence[tuple[str, str, str]]) -> dict[int, int]:

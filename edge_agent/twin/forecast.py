@@ -28,6 +28,7 @@ class Forecast:
         matrix = np.vstack(((numbers.A - np.eye(self.n)).T, numbers.B.T, numbers.f0 - numbers.x0))
         self.linear: Bools = np.full(rows, self.network is None)
         self._all_nets = self.network is not None
+        self._none: Bools = np.zeros(rows, np.bool_)
         self._targets: slice | list[int] = []
         self._features: Singles = np.zeros((rows, 0), np.float32)
         if self.network is not None and manifest.network is not None:
@@ -53,13 +54,12 @@ class Forecast:
 
     def __call__(self, x: Floats, u: Floats) -> Floats:
         """x (B, n), u (B, m) → x⁺ (B, n), new; internal units."""
-        self._dx[...] = x - self._x0
-        self._du[...] = u - self._u0
+        np.subtract(x, self._x0, out=self._dx)
+        np.subtract(u, self._u0, out=self._du)
         np.dot(self._w, self._matrix, self._product)
         if self.network is not None:
             residual = self._residual
-            residual[...] = self.network.run(self._features)
-            residual *= self._step
+            np.multiply(self.network.run(self._features), self._step, out=residual)
             residual += self._offset
             if not self._all_nets:
                 residual[self.linear] = 0.0
@@ -67,8 +67,9 @@ class Forecast:
         return x + self._bracket
 
     def outside(self) -> Bools:
-        """Which rows (B,) of the last step asked for more than the network was trained on, or got its extremes."""
-        return np.zeros(self.rows, np.bool_) if self.network is None else self.network.outside()
+        """Which rows (B,) of the last step asked for more than the network was trained on, or got its extremes. Not to
+        be written to."""
+        return self._none if self.network is None else self.network.outside()
 
 
 def network_of(bundle: Bundle, rows: int) -> Network | None:

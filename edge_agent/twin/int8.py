@@ -74,6 +74,8 @@ class Network:
         self._high: Places = np.full(width, high - LOW, np.intp)
         self.ends = self.out.steps(-CLAMP_SD, CLAMP_SD)
         self._too_wide = self.ends[0] > LOW + 1 or self.ends[1] < HIGH  # our own tools make it end where the clamp does
+        self._least, self._most = (np.full(targets, end, np.int8) for end in self.ends)
+        self._none: Bools = np.zeros(rows, np.bool_)
 
     def trained(self, low: Floats, high: Floats) -> None:
         """The range of the training, each (width,), in steps: what is beyond it counts as outside."""
@@ -94,10 +96,15 @@ class Network:
         return self.told
 
     def outside(self) -> Bools:
-        """Which rows (B,) of the last run asked beyond the training or ±3 sd, or were told an extreme."""
+        """Which rows (B,) of the last run asked beyond the training or ±3 sd, or were told an extreme. Not to be
+        written to."""
         asked, told = self._asked, self.told
-        beyond = (asked < self._low) | (asked > self._high)
-        extreme = (told <= self.ends[0]) | (told >= self.ends[1])
+        beyond = np.less(asked, self._low)
+        beyond |= np.greater(asked, self._high)
+        extreme = np.less_equal(told, self._least)
+        extreme |= np.greater_equal(told, self._most)
+        if not np.count_nonzero(beyond) and not np.count_nonzero(extreme):
+            return self._none
         return np.asarray(beyond.any(axis=1) | extreme.any(axis=1))
 
     def exact(self, z: Int8s) -> Int8s:

@@ -26,10 +26,12 @@ SETTLED = 1e-3  # relative distance of every variance from that at steady state,
 
 
 class Analysis(NamedTuple):
-    """What was found in one step. A channel that was not measured has d = NaN; a row without any has nis = NaN."""
+    """What was found in one step."""
 
-    d: Floats  # (B, p) innovation y − ŷ
-    nis: Floats  # (B,) normalised innovation squared, per measured channel: 1 is expected
+    d: Floats  # (B, p) innovation y − ŷ; 0 for a channel that was not measured
+    measured: Bools  # (B, p)
+    nis: Floats  # (B,) normalised innovation squared, per measured channel: 1 is expected; NaN: nothing was measured
+    complete: bool  # every channel of every row was measured, and all that came of it are numbers
 
 
 class Form(NamedTuple):
@@ -47,7 +49,8 @@ class Filter:
     """States and covariances of `rows` twins of one model. Nothing here raises for what a sensor may send.
 
     `x` (B, n) is set by the caller to the forecast; `P` (B, n, n) and `G` (B, n, m) belong to the filter. Rows named
-    in `settled` (B,) stand at the steady state of their form.
+    in `settled` (B,) stand at the steady state of their form. While all do and of one form, with every channel
+    measured and no input held, the filter is `calm`: one gain and one S⁻¹ for all rows, and P stays as it is.
     """
 
     def __init__(self, numbers: Numbers, rows: int) -> None:
@@ -59,6 +62,9 @@ class Filter:
             Form(numbers.Q, numbers.K, numbers.P),
             Form(numbers.Q_net, numbers.K_net, numbers.P_net),
         )
+        self._HT: Floats = np.ascontiguousarray(numbers.H.T)
+        self._y_offset: Floats = numbers.y0 - numbers.H @ numbers.x0
+        self._share: Floats = np.full(len(numbers.y0), 1 / len(numbers.y0))  # of each channel in the NIS
         self._eye: Floats = np.eye(n)
         self._identity: Floats = np.eye(len(numbers.y0))
         self.x: Floats = np.tile(np.clip(numbers.x0, numbers.x_low, numbers.x_high), (rows, 1))
@@ -66,6 +72,7 @@ class Filter:
         self.G: Floats = np.zeros((rows, n, m))
         self.settled: Bools = np.zeros(rows, np.bool_)
         self.with_network: Bools = np.zeros(rows, np.bool_)
+        self.calm = False
         self._arrange()
 
     def use_network(self, wanted: Bools) -> None:
@@ -79,7 +86,7 @@ class Filter:
         """Forget everything about a row."""
         one = self._one
         self.x[row], self.P[row], self.G[row] = np.clip(one.x0, one.x_low, one.x_high), np.diag(self.largest), 0.0
-        self.settled[row] = False
+        self.settled[row] = self.calm = False
 
     def take_over(
         self, row: int, old: "Filter", old_row: int, states: Mapping[int, int], inputs: Mapping[int, int]
@@ -97,7 +104,9 @@ class Filter:
 
     def expected(self) -> Floats:
         """ŷ (B, p) of the states as they are."""
-        return np.asarray(self._one.y0 + (self.x - self._one.x0) @ self._one.H.T)
+        y = np.dot(self.x, self._HT)
+        y += self._y_offset
+        return np.asarray(y)
 
     def variance(self) -> Floats:
         """Of each state (B, n)."""
@@ -110,12 +119,14 @@ class Filter:
         return np.asarray(np.maximum(np.einsum("pn,bnk,pk->bp", H, self._total(self.P, self.G), H), 0.0))
 
     def forecast(self, x: Floats, held: Bools) -> None:
-        """Take x (B, n) as the forecast; inputs that are `held` (B, m) are not known any better than `u_sd`.
-
-        An input that is known again leaves in P what its error did to the states.
+        """Take x (B, n), which is the filter's from now on; inputs that are `held` (B, m) are not known any better
+        than `u_sd`. An input that is known again leaves in P what its error did to the states.
         """
+        self.x = x
+        self._clip()
+        if self.calm and not np.count_nonzero(held):
+            return
         one = self._one
-        self.x = np.clip(x, one.x_low, one.x_high)
         doubtful: Bools = np.asarray(held.any(axis=1))
         uncertain = self.G.any(axis=(1, 2))
         if (doubtful | uncertain).any():
@@ -125,11 +136,13 @@ class Filter:
         if moved.any():
             P = self.P[moved]
             self.P[moved] = one.A @ P @ one.A.T + self._Q[moved]
-            self.settled[moved] = False
+            self.settled[moved] = self.calm = False
             self._limit()
 
     def analyse(self, y: Floats, measured: Bools) -> Analysis:
         """Correct the forecast by y (B, p) where it was `measured` (B, p)."""
+        if self.calm and np.count_nonzero(measured) == measured.size:
+            return self._analyse_calmly(y, measured)
         d = np.where(measured, y - self.expected(), 0.0)
         nis: Floats = np.full(len(d), np.nan)
         steady = self.settled & measured.all(axis=1)
@@ -140,10 +153,22 @@ class Filter:
         if rest.any():
             leaving = rest & self.settled
             self.P[leaving] = self._prior[leaving]
-            self.settled[leaving] = False
+            self.settled[leaving] = self.calm = False
             nis[rest] = self._correct(rest, d[rest], measured[rest])
-        self.x = np.clip(self.x, self._one.x_low, self._one.x_high)
-        return Analysis(np.where(measured, d, np.nan), nis)
+        self._clip()
+        self.calm = self._of_one_form and bool(self.settled.all())
+        return Analysis(d, measured, nis, complete=False)
+
+    def _analyse_calmly(self, y: Floats, measured: Bools) -> Analysis:
+        """The analysis of all rows with one gain."""
+        d = self.expected()
+        np.subtract(y, d, out=d)
+        self.x += np.dot(d, self._KT)
+        self._clip()
+        weighed = np.dot(d, self._S_inverse[0])
+        weighed *= d
+        nis = np.dot(weighed, self._share)
+        return Analysis(d, measured, nis, np.count_nonzero(np.isfinite(nis)) == len(nis))
 
     def _correct(self, rows: Bools, d: Floats, measured: Bools) -> Floats:
         """The analysis with the gain of now. A channel that was not measured is as if H had not its row."""
@@ -168,6 +193,11 @@ class Filter:
         with np.errstate(invalid="ignore"):
             return np.asarray(np.einsum("bp,bp->b", d, weighed) / np.where(counted, counted, np.nan))
 
+    def _clip(self) -> None:
+        """Into the physical range."""
+        np.maximum(self.x, self._one.x_low, out=self.x)
+        np.minimum(self.x, self._one.x_high, out=self.x)
+
     def _arrange(self) -> None:
         """The forms of the rows as they are now, so that no step has to look them up."""
         one, forms = self._one, [self._forms[int(net)] for net in self.with_network]
@@ -176,6 +206,9 @@ class Filter:
         self._steady = np.array([form.P for form in forms])
         self._prior = np.array([form.prior(one.A) for form in forms])
         self._S_inverse = np.linalg.inv(one.H @ self._prior @ one.H.T + one.R)
+        self._KT = np.ascontiguousarray(forms[0].K.T)
+        self._of_one_form = bool((self.with_network == self.with_network[0]).all())
+        self.calm = False
 
     def _near_steady(self) -> Bools:
         wanted = np.diagonal(self._steady, axis1=1, axis2=2)

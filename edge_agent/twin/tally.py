@@ -48,16 +48,30 @@ class Tallies:
         self._before = [np.zeros(rows, np.int64) for _ in range(3)]
 
     def add(self, analysis: Analysis, outside: Bools) -> None:
-        measured = np.isfinite(analysis.d)
-        judged = np.isfinite(analysis.nis)
-        nis = np.where(judged, analysis.nis, 0.0)
         self.steps += 1
         self.outside += outside
+        if analysis.complete:
+            self._add_complete(analysis)
+            return
+        measured = analysis.measured & np.isfinite(analysis.d)
+        judged = np.isfinite(analysis.nis)
+        nis = np.where(judged, analysis.nis, 0.0)
         self._squares += np.where(measured, analysis.d, 0.0) ** 2
         self._measured += measured
         self._nis_sum += nis
         self._nis_count += judged
         self.nis += np.where(judged, (np.minimum(nis, NIS_MOST) - self.nis) / NIS_STEPS, 0.0)
+
+    def _add_complete(self, analysis: Analysis) -> None:
+        """As in `add`, where everything was measured and is a number."""
+        self._squares += np.square(analysis.d)
+        self._measured += 1
+        self._nis_sum += analysis.nis
+        self._nis_count += 1
+        change = np.minimum(analysis.nis, NIS_MOST)
+        change -= self.nis
+        change /= NIS_STEPS
+        self.nis += change
 
     def fail(self) -> None:
         """A step of all rows that gave nothing."""

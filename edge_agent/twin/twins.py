@@ -6,6 +6,7 @@ from edge_agent.cell import TwinSpec
 from edge_agent.image import Frame, Layout, View
 from edge_agent.setpoint import Port
 from edge_agent.twin.fleet import Fleet, Member
+from edge_agent.twin.int8 import Bools
 from edge_agent.twin.predictor import TwinPredictor
 from edge_agent.twin.tally import Tally
 from protos.bundle import Bundle
@@ -40,6 +41,7 @@ class Twins:
             self.fleets.append(Fleet(group[0][1], members))
         self._fleet_of = {name: fleet for fleet in self.fleets for name in fleet.rows}
         self._predictors = {spec.name: TwinPredictor(bundle) for spec, bundle in models}
+        self._told: dict[Fleet, Bools] = {}  # which networks are believed, as the predictors know it
 
     @property
     def names(self) -> Sequence[str]:
@@ -60,8 +62,10 @@ class Twins:
         """
         frames = [frame for fleet in self.fleets for frame in fleet.attempt(view, now_ns)]
         for fleet in self.fleets:
-            for name, row in fleet.rows.items():
-                self._predictors[name].believe(network=bool(fleet.doubt.believed[row]))
+            if (believed := fleet.doubt.believed) is not self._told.get(fleet):
+                self._told[fleet] = believed
+                for name, row in fleet.rows.items():
+                    self._predictors[name].believe(network=bool(believed[row]))
         return frames
 
     def take_over(self, old: "Twins") -> None:
@@ -81,6 +85,8 @@ class Twins:
                 old._predictors[name] = TwinPredictor(before.bundle)
                 before.become(mine)
                 self._predictors[name] = before
+        old._told.clear()
+        self._told.clear()
 
     def prepare_like(self, old: "Twins") -> None:
         """Have graphs ready for as many candidates as `old` has; outside the loop, before `take_over`."""
