@@ -30,14 +30,19 @@ class Request:
     pdu: bytes
     data: int = 0
     tail: bytes = field(init=False)
-    rtu: bytes = field(init=False)
     head: bytes = field(init=False)
+    _rtu: bytes = field(init=False, default=b"")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tail", struct.pack(">HHB", 0, len(self.pdu) + 1, self.unit) + self.pdu)
-        object.__setattr__(self, "rtu", sealed(bytes([self.unit]) + self.pdu))
         head = struct.pack(">HHBBB", 0, self.data + 3, self.unit, self.pdu[0], self.data) if self.data else b""
         object.__setattr__(self, "head", head)
+
+    @property
+    def rtu(self) -> bytes:
+        if not self._rtu:  # a line over TCP never needs the CRC
+            object.__setattr__(self, "_rtu", sealed(bytes([self.unit]) + self.pdu))
+        return self._rtu
 
     @property
     def function(self) -> int:

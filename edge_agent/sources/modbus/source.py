@@ -60,6 +60,7 @@ class Modbus:
             unit.jobs.extend(jobs := jobs_of(device, unit))
             self._jobs.extend(jobs)
         self._devices = {device.name: device for device in devices}
+        self._specs = {device.name: {spec.name: spec for spec in device.profile.points} for device in devices}
         self._writer = Writer(self.link, clock, Budgets(file=place_of(line)))
         self._leases = Leases()
         self._held = asyncio.Event()  # something new is held
@@ -122,7 +123,7 @@ class Modbus:
     async def _write(self, device: str, point: str, value: float, again: bool = False) -> Written:
         if device not in self._devices:
             return Written(Outcome.REJECTED, math.nan, f"no device {device} on {self.name}")
-        by_name = {spec.name: spec for spec in self._devices[device].profile.points}
+        by_name = self._specs[device]
         if point not in by_name:
             return Written(Outcome.REJECTED, math.nan, f"{device} has no point {point}")
         spec = by_name[point]
