@@ -15,6 +15,7 @@ import numpy.typing as npt
 from protos.quality import Quality, Reason, code, reason
 
 Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
 Times = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint8]
 

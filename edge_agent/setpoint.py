@@ -10,7 +10,7 @@ from enum import Enum, IntEnum
 from typing import ClassVar, NamedTuple, Protocol
 
 from edge_agent.cell import ControllerSpec, Output
-from edge_agent.image import Floats, View
+from edge_agent.image import Floats, Singles, View
 
 FAULTS = (  # by which one controller or one twin fails in a tick, and not all of them with it
     ArithmeticError,
@@ -126,15 +126,21 @@ class Controller(Protocol):
     def decide(self, view: View, standing: Sequence[Standing]) -> Sequence[Wish]: ...
 
 
+class Ahead(Protocol):
+    def __call__(self, u: Singles, out: Singles) -> None:
+        """The next step of all candidates: u (B, m) → states (B, n), both as distance from where they began."""
+
+
 class Predictor(Protocol):
-    """The model of a twin, for controllers that look ahead. Arrays float64; B candidates at once."""
+    """The model of a twin, for controllers that look ahead: B candidates at once, internal units."""
 
     states: tuple[str, ...]
     inputs: tuple[str, ...]
     period_ns: int
 
-    def predict(self, x: Floats, u: Floats) -> Floats:
-        """One step of all candidates: x (B, n), u (B, m) → (B, n), internal units."""
+    def ahead(self, rows: int, x: Floats, inputs: Floats, moved: Sequence[int]) -> Ahead:
+        """The steps of `rows` candidates from x (n,) on, with these inputs (k,), of which those at `moved` are moved.
+        Good until the next call."""
 
 
 class Wiring(Protocol):

@@ -7,8 +7,8 @@ simple rule in closed loop, and the last plan itself; so the choice is never wor
     J = Σh [ Σn Wn (xn − rn)² + Σm Rm (um(h) − um(h−1))² + penalty of what leaves the states' range ]
 
 Inputs are clipped to their range and rate before the model sees them. A candidate whose states leave their range is
-rejected while there is one whose states do not. Arrays float64; H steps, B candidates, n states, m inputs that are
-moved of the model's k.
+rejected while there is one whose states do not. H steps, B candidates, n states, m inputs that are moved of the model's
+k; those of candidates are distances from where the plan begins, in single precision.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.image import Floats
+from edge_agent.image import Floats, Singles
 from edge_agent.setpoint import Predictor
 
 Bools = npt.NDArray[np.bool_]
@@ -69,12 +69,6 @@ class Choice:
     finite: bool  # the model gave numbers for it
 
 
-def run_or_places(places: Sequence[int]) -> slice | npt.NDArray[np.intp]:
-    """An index for `places`: a slice, which is much faster, where they follow each other."""
-    first, count = places[0], len(places)
-    return slice(first, first + count) if list(places) == list(range(first, first + count)) else np.array(places)
-
-
 class Sampler:
     """Plans for one model. `seed` makes it the same every time; the state is the last plan."""
 
@@ -89,20 +83,20 @@ class Sampler:
         explore: Floats,
         seed: int,
     ) -> None:
-        self._model, self._moved = model, run_or_places(moved)
+        self._model, self._moved = model, list(moved)
         self._rounds = rounds
         self._random = np.random.default_rng(seed)
-        m, n, k = len(moved), len(model.states), len(model.inputs)
-        self._u: Floats = np.zeros((horizon, candidates, m))
-        self._x: Floats = np.zeros((horizon, candidates, n))
-        self._v: Floats = np.zeros((horizon, candidates, k))
-        self._rooms: dict[int, Floats] = {one: np.zeros((candidates, one)) for one in (m, n, k)}
-        self._off: Floats = np.zeros((horizon, candidates, n))  # room to judge in
-        self._mean: Floats | None = None  # (H, m)
+        m, n = len(moved), len(model.states)
+        self._u: Singles = np.zeros((horizon, candidates, m), np.float32)
+        self._x: Singles = np.zeros((horizon, candidates, n), np.float32)
+        self._off, self._weighed = np.zeros_like(self._x), np.zeros(horizon * candidates, np.float32)  # to judge in
+        self._rooms: dict[int, Singles] = {one: np.zeros((candidates, one), np.float32) for one in (m, n)}
+        self._mean: Floats | None = None  # (H, m), as moves, not distances: a plan outlives where it began
         scales = np.geomspace(1.0, 1.0 / SCALES, candidates - LAST - 1)
-        self._scale: Floats = np.outer(scales, explore).reshape(-1)  # (B − 3) · m
+        self._scale: Singles = np.outer(scales, explore).reshape(-1).astype(np.float32)  # (B − 3) · m
         knots = np.linspace(0, horizon - 1, KNOTS)
-        self._shape: Floats = np.array([np.interp(np.arange(horizon), knots, one) for one in np.eye(KNOTS)]).T  # (H, K)
+        shape = np.array([np.interp(np.arange(horizon), knots, one) for one in np.eye(KNOTS)]).T
+        self._shape: Singles = np.ascontiguousarray(shape, np.float32)  # (H, K)
         self._elite = max(candidates // ELITE, 2)
         self._prepared = False
 
@@ -110,24 +104,25 @@ class Sampler:
         """Forget the last plan: somebody else has moved the inputs. The first time, prepare the model."""
         self._mean = None
         if not self._prepared:  # its first step for so many candidates takes longer than all others
-            self._model.predict(self._x[0], self._v[0])
+            x, inputs = np.zeros(len(self._model.states)), np.zeros(len(self._model.inputs))
+            self._model.ahead(self._u.shape[1], x, inputs, self._moved)(self._u[0], self._x[0])
             self._prepared = True
 
     def plan(self, x: Floats, inputs: Floats, aim: Aim, law: Law) -> Choice:
         """The best first moves from the states x (n,) with the model's inputs as they are now (k,)."""
         now = inputs[self._moved]
-        self._v.reshape(len(self._v), -1)[:] = self._each(inputs)
         with np.errstate(all="ignore"):  # what is not finite is rejected below
             for _ in range(self._rounds):
                 self._sample(now, aim)
-                self._roll_out(x, now, aim, law)
-                costs, outside = self._judge(now, aim)
-                best = self._learn(costs, outside)
+                self._roll_out(x, inputs, aim, law)
+                costs, outside = self._judge(x, aim)
+                best = self._learn(now, costs, outside)
         if self._mean is not None:
             self._mean = np.concatenate((self._mean[1:], self._mean[-1:]))
+        first = np.clip(now + self._u[0, [best, RULE]], aim.u_low, aim.u_high)
         return Choice(
-            self._u[0, best].copy(),
-            self._u[0, RULE].copy(),
+            first[0],
+            first[1],
             float(costs[best]),
             float(costs[RULE]),
             not outside[best],
@@ -137,64 +132,69 @@ class Sampler:
     def _sample(self, now: Floats, aim: Aim) -> None:
         """Candidates within the range of the inputs, and within their rate where it is limited."""
         horizon, _, m = self._u.shape
-        if self._mean is None:
-            self._mean = np.tile(now, (horizon, 1))
-        self._u[:, HOLD] = now
-        self._u[:, LAST] = self._mean
-        noise = self._shape @ (self._random.standard_normal((KNOTS, len(self._scale))) * self._scale)
-        self._u[:, LAST + 1 :] = self._mean[:, None] + noise.reshape(horizon, -1, m)
+        last: Singles = np.zeros((horizon, m), np.float32)
+        if self._mean is not None:
+            np.subtract(self._mean, now, out=last, casting="same_kind")
+        self._u[:, HOLD] = 0.0
+        self._u[:, LAST] = last
+        noise = self._random.standard_normal((KNOTS, len(self._scale)), np.float32)
+        noise *= self._scale
+        np.add(last[:, None], np.dot(self._shape, noise).reshape(horizon, -1, m), out=self._u[:, LAST + 1 :])
         u = self._u.reshape(horizon, -1)
-        np.maximum(u, self._each(aim.u_low), out=u)
-        np.minimum(u, self._each(aim.u_high), out=u)
+        np.maximum(u, self._each(aim.u_low - now), out=u)
+        np.minimum(u, self._each(aim.u_high - now), out=u)
         if np.isfinite(aim.step).any():
-            before: Floats = np.broadcast_to(now, self._u.shape[1:])
+            before: Singles = np.zeros_like(self._u[0])
             for wished in self._u:
-                np.clip(wished, before - aim.step, before + aim.step, out=wished)
+                np.clip(wished, before - aim.step, before + aim.step, out=wished, casting="same_kind")
                 before = wished
-        self._v[:, :, self._moved] = self._u
 
-    def _each(self, row: Floats) -> Floats:
+    def _each(self, row: Floats) -> Singles:
         """`row` for each candidate, side by side, until the next call: numpy is slow at repeating what is short."""
         room = self._rooms[len(row)]
         room[:] = row
         return room.reshape(-1)
 
-    def _roll_out(self, x: Floats, now: Floats, aim: Aim, law: Law) -> None:
+    def _roll_out(self, x: Floats, inputs: Floats, aim: Aim, law: Law) -> None:
         """What the model says of them; the rule moves as it sees the states come."""
-        states: Floats = np.empty_like(self._x[0])
-        states[:] = x
-        limited = bool(np.isfinite(aim.step).any())
-        low, high = aim.u_low, aim.u_high
-        ruled = now
-        for u, v, seen in zip(self._u[:, RULE], self._v, self._x, strict=True):
+        step = self._model.ahead(self._u.shape[1], x, inputs, self._moved)
+        now = inputs[self._moved]
+        began, rate = law(x) - now, aim.step
+        low, high = aim.u_low - now, aim.u_high - now
+        limited = bool(np.isfinite(rate).any())
+        ruled, before = began, np.zeros(len(now))
+        for u, seen in zip(self._u, self._x, strict=True):
+            ruled = np.minimum(np.maximum(ruled, low), high)
             if limited:
-                low, high = np.maximum(aim.u_low, ruled - aim.step), np.minimum(aim.u_high, ruled + aim.step)
-            ruled = np.minimum(np.maximum(law(states[RULE]), low), high)
-            u[:] = ruled
-            v[RULE, self._moved] = ruled
-            states = self._model.predict(states, v)
-            seen[:] = states
+                ruled = before = np.clip(ruled, before - rate, before + rate)
+            u[RULE] = ruled
+            step(u, seen)
+            ruled = began + law.gain @ seen[RULE]
 
-    def _judge(self, now: Floats, aim: Aim) -> tuple[Floats, Bools]:
+    def _judge(self, begun: Floats, aim: Aim) -> tuple[Singles, Bools]:
         """Cost of each candidate (B,), and whether its states leave their range."""
         x, off = self._x.reshape(len(self._x), -1), self._off.reshape(len(self._off), -1)
-        np.maximum(x, self._each(aim.x_low), out=off)
-        np.minimum(off, self._each(aim.x_high), out=off)
+        np.maximum(x, self._each(aim.x_low - begun), out=off)
+        np.minimum(off, self._each(aim.x_high - begun), out=off)
         np.subtract(x, off, out=off)
         np.multiply(off, off, out=off)
-        penalty = (self._off @ aim.x_scale).sum(0)
-        np.subtract(x, self._each(aim.reference), out=off)
+        penalty = self._summed(aim.x_scale)
+        np.subtract(x, self._each(aim.reference - begun), out=off)
         np.multiply(off, off, out=off)
-        costs = (self._off @ aim.weight).sum(0) + PENALTY * penalty
+        costs = self._summed(aim.weight) + np.float32(PENALTY) * penalty
         moves = self._u.copy()
         moves[1:] -= self._u[:-1]
-        moves[0] -= now
         moves *= moves
-        costs += (moves @ aim.move).sum(0)
+        costs += (moves @ aim.move.astype(np.float32)).sum(0)
         costs[~np.isfinite(costs)] = np.inf
         return costs, ~(penalty == 0.0)
 
-    def _learn(self, costs: Floats, outside: Bools) -> int:
+    def _summed(self, weight: Floats) -> Singles:
+        """What is off, weighed (n,) and summed over the horizon (B,)."""
+        np.dot(self._off.reshape(len(self._weighed), -1), weight.astype(np.float32), self._weighed)
+        return np.asarray(self._weighed.reshape(len(self._off), -1).sum(0))
+
+    def _learn(self, now: Floats, costs: Singles, outside: Bools) -> int:
         """Which candidate is best; the mean becomes the average of the good ones, weighted as MPPI does."""
         ranked = costs if outside.all() else np.where(outside, np.inf, costs)
         elite = np.argpartition(ranked, self._elite)[: self._elite]
@@ -202,8 +202,8 @@ class Sampler:
         if not len(elite):
             self._mean = None
             return HOLD
-        good = ranked[elite]
+        good = ranked[elite].astype(np.float64)
         best = int(np.argmin(good))
         weight = np.exp((good[best] - good) / max(TEMPERATURE * float(good.max() - good[best]), TINY))
-        self._mean = (weight / weight.sum()) @ self._u[:, elite]
+        self._mean = now + (weight / weight.sum()) @ self._u[:, elite]
         return int(elite[best])

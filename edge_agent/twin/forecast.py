@@ -9,8 +9,8 @@ Quantised is the residual, never the state: on the Silverbox benchmark the step 
 
 import numpy as np
 
-from edge_agent.image import Floats
-from edge_agent.twin.int8 import SHIFT, Bools, Network, Singles
+from edge_agent.image import Floats, Singles
+from edge_agent.twin.int8 import SHIFT, Bools, Network
 from protos.bundle import Bundle
 from protos.model import Manifest, Numbers
 
@@ -23,7 +23,7 @@ class Forecast:
         manifest, numbers = bundle.manifest, bundle.numbers
         self.n, self.m = len(manifest.states), len(manifest.inputs)
         self.rows = rows
-        self._x0, self._u0 = numbers.x0, numbers.u0
+        self.x0, self.u0 = numbers.x0, numbers.u0
         self.network = network_of(bundle, rows)
         matrix = np.vstack(((numbers.A - np.eye(self.n)).T, numbers.B.T, numbers.f0 - numbers.x0))
         self.linear: Bools = np.full(rows, self.network is None)
@@ -41,11 +41,13 @@ class Forecast:
                 np.float32
             )
             self._residual: Singles = np.zeros((rows, len(places)), np.float32)
-        self._matrix: Singles = np.ascontiguousarray(matrix, np.float32)
+        self.matrix: Singles = np.ascontiguousarray(matrix, np.float32)
         self._w: Singles = np.ones((rows, self.n + self.m + 1), np.float32)
         self._dx, self._du = self._w[:, : self.n], self._w[:, self.n : -1]
-        self._product: Singles = np.zeros((rows, matrix.shape[1]), np.float32)
-        self._bracket, self._features = self._product[:, : self.n], self._product[:, self.n :]
+        self.product: Singles = np.zeros((rows, matrix.shape[1]), np.float32)
+        self.bracket, self._features = self.product[:, : self.n], self.product[:, self.n :]
+        run = isinstance(self._targets, slice)
+        self._corrected = self.bracket[:, self._targets] if run else None  # what the network speaks of, as a view
 
     def use_network(self, wanted: Bools) -> None:
         """Which rows (B,) the network corrects; the others are linear twins."""
@@ -54,17 +56,25 @@ class Forecast:
 
     def __call__(self, x: Floats, u: Floats) -> Floats:
         """x (B, n), u (B, m) → x⁺ (B, n), new; internal units."""
-        np.subtract(x, self._x0, out=self._dx)
-        np.subtract(u, self._u0, out=self._du)
-        np.dot(self._w, self._matrix, self._product)
-        if self.network is not None:
-            residual = self._residual
-            np.multiply(self.network.run(self._features), self._step, out=residual)
-            residual += self._offset
-            if not self._all_nets:
-                residual[self.linear] = 0.0
-            self._bracket[:, self._targets] += residual
-        return x + self._bracket
+        np.subtract(x, self.x0, out=self._dx)
+        np.subtract(u, self.u0, out=self._du)
+        np.dot(self._w, self.matrix, self.product)
+        self.correct()
+        return x + self.bracket
+
+    def correct(self) -> None:
+        """Add what the network says of the features in `product` to the bracket."""
+        if self.network is None:
+            return
+        residual = self._residual
+        np.multiply(self.network.run(self._features), self._step, out=residual)
+        residual += self._offset
+        if not self._all_nets:
+            residual[self.linear] = 0.0
+        if self._corrected is not None:
+            np.add(self._corrected, residual, out=self._corrected)
+        else:
+            self.bracket[:, self._targets] += residual
 
     def outside(self) -> Bools:
         """Which rows (B,) of the last step asked for more than the network was trained on, or got its extremes. Not to

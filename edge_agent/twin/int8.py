@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
+from edge_agent.image import Singles
 from edge_agent.twin.faults import ModelRefused, NotFullInteger, WrongShape
 from protos.model import CLAMP_SD
 
 Int8s = npt.NDArray[np.int8]
-Singles = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]

@@ -17,6 +17,7 @@ from edge_agent.cell import ControllerSpec
 from edge_agent.control.mpc import Mpc
 from edge_agent.image import View
 from edge_agent.setpoint import Standing
+from edge_agent.twin.forecast import Forecast
 from edge_agent.twin.predictor import TwinPredictor
 from protos.bundle import Bundle
 from protos.clock import NS
@@ -148,6 +149,7 @@ def figures(scale: str) -> Iterator[Figure]:
     made = bundle()
     model = TwinPredictor(made)
     mpc, points = controller(model)
+    plant = Forecast(made, 1)
     partner = bare(made.network or b"", TICKS[scale])
     random = np.random.default_rng(7)
     x, u = np.full(N, 1.5), np.full(M, 50.0)
@@ -165,7 +167,7 @@ def figures(scale: str) -> Iterator[Figure]:
             bares.extend(partner() for _ in range(10))
         u[:MOVED] = [wish.low for wish in wishes]
         u[MOVED:] = np.clip(u[MOVED:] + random.normal(0, 1, M - MOVED), 20, 80)
-        x = model.predict(np.tile(x, (CANDIDATES, 1)), np.tile(u, (CANDIDATES, 1)))[0] + random.normal(0, 0.005, N)
+        x = plant(x[None], u[None])[0] + random.normal(0, 0.005, N)
     times = 1e3 * np.array(spent[20:])
     figure = float(np.median(times))
     beside = {

@@ -1,11 +1,14 @@
 """Small honest plants, each from a textbook's balance, to close loops on."""
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge_agent.image import Floats
+from edge_agent.image import Floats, Singles
+from edge_agent.setpoint import Ahead
 
 
 @dataclass
@@ -51,8 +54,26 @@ class Feeder:
         return self.v0 + (self.r * p_w - self.x * q_var) / 3.0 / self.v0
 
 
+class Foreseen(ABC):
+    """A plant as the model that a controller looks ahead with."""
+
+    @abstractmethod
+    def predict(self, x: Floats, u: Floats) -> Floats:
+        """x (B, n), u (B, k) → (B, n) one period on."""
+
+    def ahead(self, rows: int, x: Floats, inputs: Floats, moved: Sequence[int]) -> Ahead:
+        state, every = np.tile(x, (rows, 1)), np.tile(inputs, (rows, 1))
+
+        def step(u: Singles, out: Singles) -> None:
+            every[:, moved] = inputs[moved] + u
+            state[:] = self.predict(state, every)
+            np.subtract(state, x, out=out, casting="same_kind")
+
+        return step
+
+
 @dataclass
-class Tanks:
+class Tanks(Foreseen):
     """Two tanks one above the other: A h1' = q − a √(2g h1), A h2' = a √(2g h1) − b √(2g h2); metres, litres/s."""
 
     area_m2: float = 2.0

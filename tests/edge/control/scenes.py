@@ -13,6 +13,7 @@ from edge_agent.cell import ControllerSpec, Output, Setting
 from edge_agent.control import CONTROLLERS, resolve
 from edge_agent.image import Floats
 from edge_agent.setpoint import Predictor
+from tests.edge.control.plants import Foreseen
 from tests.edge.control.wiring import output, specs_in
 
 Wished = Mapping[str, float]
@@ -40,7 +41,7 @@ class Scene:
     settings: Mapping[str, Setting] = field(default_factory=dict)  # instead of the example's: shorter lags
 
 
-class Reservoir:
+class Reservoir(Foreseen):
     """x' = x + 0.002 · (pump − 10 · demand), metres and per cent, 1 s steps."""
 
     states: tuple[str, ...] = ("level",)

@@ -9,7 +9,7 @@ import pytest
 from edge_agent.cell import ControllerSpec
 from edge_agent.setpoint import Predictor
 from protos.clock import NS
-from tests.edge.control.plants import Feeder, FirstOrder, Room, Tanks
+from tests.edge.control.plants import Feeder, FirstOrder, Foreseen, Room, Tanks
 from tests.edge.control.rig import Rig
 from tests.edge.control.wiring import output, spec_of
 
@@ -209,7 +209,7 @@ def test_mpc_without_bounds_would_pass_the_limit() -> None:
     assert over > 0.02
 
 
-class Nonsense:
+class Nonsense(Foreseen):
     """A model that gives no numbers."""
 
     states: tuple[str, ...] = ("upper", "lower")

@@ -10,7 +10,9 @@ from edge_agent.cell import TwinSpec
 from edge_agent.image import View
 from edge_agent.twin.doubt import IN_MIN, OUT_MAX
 from edge_agent.twin.fleet import CATCH_UP_MAX, ESTIMATED, UNKNOWN
+from edge_agent.twin.forecast import Forecast
 from edge_agent.twin.points import points_of, wrong_with
+from edge_agent.twin.predictor import TwinPredictor
 from edge_agent.twin.twins import Twins
 from protos.bundle import Bundle
 from protos.quality import Quality, Reason, code
@@ -241,6 +243,30 @@ def test_without_taking_over_there_is_a_bump(tmp_path: Path) -> None:
     assert site.value("twin-0/inflow_sd") > 5 * sd
 
 
+def stepped(model: TwinPredictor, x: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """What one step of one candidate changes, with these inputs."""
+    out = np.zeros_like(x, np.float32)
+    model.ahead(len(x), x[0], u[0], [0])(np.zeros((len(x), 1), np.float32), out)
+    return out
+
+
+def test_steps_ahead_are_those_of_the_forecast(bundle: Bundle) -> None:
+    """Over ten steps, as far as an int8 network can tell: a sum that rounds the other way is one step of its output."""
+    forecast, model = Forecast(bundle, 5), TwinPredictor(bundle)
+    network = bundle.manifest.network
+    quantum = 0.0 if forecast.network is None else float(np.max(forecast.network.out.scale * bundle.numbers.r_sd))
+    assert (network is None) == (quantum == 0.0)
+    random = np.random.default_rng(3)
+    began, inputs = bundle.numbers.x0 + 0.01, bundle.numbers.u0 + 1.0
+    x, out = np.tile(began, (5, 1)), np.zeros((5, forecast.n), np.float32)
+    step = model.ahead(5, began, inputs, [0])
+    for count in range(1, 11):
+        u = random.normal(0, 5.0, (5, 1)).astype(np.float32)
+        step(u, out)
+        x = forecast(x, inputs + np.pad(u, ((0, 0), (0, forecast.m - 1))))
+        np.testing.assert_allclose(out, x - began, rtol=1e-5, atol=1e-6 + 1.01 * count * quantum)
+
+
 def test_a_network_at_its_limits_is_left_out_and_comes_back(tmp_path: Path) -> None:
     """The pump is driven far beyond what the network has seen: the twin is linear, says so, and still right."""
     site = Site([tank(tmp_path, network=True)])
@@ -256,7 +282,7 @@ def test_a_network_at_its_limits_is_left_out_and_comes_back(tmp_path: Path) -> N
     x, u = np.array([[1.0, 20.0]]), np.array([[50.0]])
     linear = Twins([(site.specs[0], tank(tmp_path))], site.ports, site.layouts).predictor("twin-0")
     assert linear is not None
-    np.testing.assert_array_equal(predictor.predict(x, u), linear.predict(x, u))
+    np.testing.assert_array_equal(stepped(predictor, x, u), stepped(linear, x, u))
     site.tick(100)
     assert site.value("twin-0/level") == pytest.approx(site.level[0], abs=2e-3)
     site.speed[:] = 50.0
@@ -264,7 +290,7 @@ def test_a_network_at_its_limits_is_left_out_and_comes_back(tmp_path: Path) -> N
     assert site.value("twin-0/network") == 0.0, "it does not flutter"
     site.tick(20)
     assert site.value("twin-0/network") == 1.0
-    assert np.abs(predictor.predict(x, u) - linear.predict(x, u)).max() > 0
+    assert np.abs(stepped(predictor, x, u) - stepped(linear, x, u)).max() > 0
     assert site.twins.tally("twin-0").outside > 100
 
 
