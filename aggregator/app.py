@@ -38,6 +38,7 @@ from protos import sync_pb2
 from protos.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
+    from aggregator.api.server import Web
     from aggregator.decisions.steward import Steward
     from aggregator.projections.city import CityProjection
     from aggregator.stores.city import CityStore
@@ -91,6 +92,9 @@ class App:
         self._closing: list[Callable[[], None]] = []
         if config.city is not None:
             self._join_city(config.city)
+        self.web: Web | None = None
+        if config.web.listen:
+            self._join_web()
         self.ports: dict[str, int] = {}
         self._stopping = asyncio.Event()
 
@@ -114,6 +118,14 @@ class App:
         table, sight = Catalogue(self.config.catalogue), CityStore(self.config.twin, read_only=True)
         self._closing += [table.close, sight.close]
         self.steward = Steward(Decisions(table), self.config.decisions, verdict_of(sight), self.clock)
+
+    def _join_web(self) -> None:
+        from aggregator.api.parts import Parts  # nor what serves pages in one without them
+        from aggregator.api.server import Web
+
+        catalogue = Catalogue(self.config.catalogue)
+        self.web = Web(Parts(self.config, self.clock, catalogue, self.fleet, self.streams, self._city))
+        self._closing.append(self.web.close)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -144,6 +156,7 @@ class App:
             ("chores", lambda: self._every(CHORES_NS, self._chores)),
             *((one.name, one.run) for one in self.projections),
             *((("decisions", partial(self._every, NS, self.steward.tick)),) if self.steward else ()),
+            *((("web", self.web.run),) if self.web else ()),
         ]
 
     async def _kept_up(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
@@ -224,13 +237,16 @@ class App:
         )
         enrolment.sync_address = renewal.sync_address = config.sync_address or self.address("sync")
         await server.start()
+        if self.web is not None:
+            self.ports["web"] = self.web.port
         stack.push_async_callback(server.stop, STOP_S)
         stack.callback(self.streams.end_all, "the aggregator is stopping: come back")
         self._show_endpoints()
 
     def address(self, which: str) -> str:
         """host:port that a listener is on."""
-        listen = self.config.sync_listen if which == "sync" else self.config.enrolment_listen
+        config = self.config
+        listen = {"sync": config.sync_listen, "enrolment": config.enrolment_listen, "web": config.web.listen}[which]
         return f"{listen.rpartition(':')[0]}:{self.ports[which]}"
 
     def _show_endpoints(self) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from aggregator.access import settings as web
+from aggregator.access.settings import Web
 from aggregator.decisions import policy
 from aggregator.decisions.policy import Policy
 from aggregator.limits import Limits
@@ -24,6 +26,7 @@ KEYS: dict[str, dict[str, type]] = {
     "history": {"retention_days": int},
     "city": {"file": str, "keep_steps": int},
     "decisions": policy.KEYS,
+    "web": web.KEYS,
     "limits": {one.name: float if one.type is float else int for one in fields(Limits)},
 }
 TEMPLATE = """\
@@ -58,6 +61,11 @@ listen = "{host}:7444"
 # first_share = 0.05
 # halt_share = 0.05            # share of its orders that may fail
 
+[web]                          # the page, and what programs ask; `aggregator users invite` lets somebody in
+listen = "127.0.0.1:7480"      # "" is none of it; beyond this machine with a certificate only
+# certificate = "web.pem"      # and key = "web.key": TLS
+# name = "https://twin.example.org"     # what browsers call it, when that is not `listen`
+
 [limits]
 # gateways = 2000
 # window_batches = 64
@@ -83,6 +91,7 @@ class Config:
     city: Path | None = None  # the city file
     keep_steps: int = 8_640  # of the pictures of each domain
     decisions: Policy = field(default_factory=Policy)
+    web: Web = field(default_factory=Web)
 
     @property
     def catalogue(self) -> Path:
@@ -156,6 +165,7 @@ def load(path: Path) -> Config:
         (path.parent / part["city"]["file"]).resolve() if "file" in part["city"] else None,
         part["city"].get("keep_steps", plain.keep_steps),
         policy.of(part["decisions"]),
+        web.of(part["web"], path.parent),
     )
 
 
@@ -194,6 +204,10 @@ def _faults(path: Path, lines: Lines, content: Mapping[str, Any]) -> Iterator[st
                 f"{path}:{lines[name, 'listen']}: {name}.listen = {listen!r}: gateways cannot dial that; "
                 f'add what they dial: address = "twin.example.org{listen[listen.rindex(":") :]}"'
             )
+    asked = content.get("web", {})
+    if isinstance(asked, dict) and (wrong := web.fault(asked)):
+        key, why = wrong
+        yield f"{path}:{lines['web', key]}: web.{key} = {asked.get(key)!r}: {why}"
     if "state_dir" not in content.get("aggregator", {}):
         yield f"{path}:1: aggregator.state_dir is missing: name the directory that `aggregator init` made"
 
@@ -206,7 +220,8 @@ def _fault(section: str, key: str, value: object) -> str:
         return f"write {'a number' if wanted in (int, float) else 'a list of texts' if wanted is list else 'a text'}"
     if isinstance(value, list) and not all(isinstance(one, str) and one for one in value):
         return 'write a list of texts: ["twin.example.org"]'
-    if key in ("listen", "address") and isinstance(value, str) and not _is_address(value):
+    nothing = section == "web" and not value
+    if key in ("listen", "address") and isinstance(value, str) and not (_is_address(value) or nothing):
         return "write host:port, the port from 0 to 65535"
     if section == "decisions" and (wrong := policy.fault(key, value)):
         return wrong

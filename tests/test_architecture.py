@@ -55,7 +55,9 @@ ALSO = {  # file or folder → further parts it may import
     "aggregator/cli.py": {"aggregator.screen", "aggregator.verbs"},
     "aggregator/decisions/": {"aggregator.city"},  # what may be done about the city
     "aggregator/projections/city.py": {"aggregator.city"},
-    "aggregator/config.py": {"aggregator.decisions"},  # whose policy it reads
+    "aggregator/config.py": {"aggregator.decisions", "aggregator.access"},  # whose settings it reads
+    "aggregator/api/": {"aggregator.access", "aggregator.config"},  # who may; where it listens
+    "aggregator/api/parts.py": {"aggregator.ingest", "aggregator.projections"},  # what lives in the server
     "aggregator/decisions/checkpointed.py": {"aggregator.city"},
     "aggregator/decisions/run.py": {"aggregator.city", "aggregator.domains"},  # couplings and flows are theirs
     "aggregator/decisions/scenario_file.py": {"aggregator.city", "aggregator.domains"},
@@ -73,6 +75,12 @@ HOME = {  # third-party package → the only files or folders that may import it
     "pyarrow": {"edge_agent/verbs/buffer", "aggregator/verbs/export"},
     "pymodbus": {"edge_agent/verbs/simulate", "edge_agent/local"},
     "rich": {"edge_agent/screen.py", "aggregator/screen.py"},
+    "anyio": {"aggregator/api"},
+    "argon2": {"aggregator/access"},
+    "authlib": {"aggregator/access"},
+    "msgspec": {"aggregator/api", "aggregator/stores"},
+    "starlette": {"aggregator/api"},
+    "uvicorn": {"aggregator/api/server.py"},
     "serial": {"edge_agent/sources/modbus"},
     "highspy": {"aggregator/domains", "aggregator/decisions"},
     "matplotlib": {"aggregator/verbs"},

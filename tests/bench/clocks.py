@@ -107,7 +107,7 @@ def trial(folder: Path, command: Sequence[str | Path], names: dict[str, str], on
     state = folder / "aggregator"
     verb("aggregator", "init", state)
     file = state / "aggregator.toml"
-    file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0"))
+    file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0"))
     units = [f"{PROFILE}@{unit}" for unit in range(1, DEVICES * len(names) + 1)]
     agents: list[Agent] = []
     with ExitStack() as stack:

@@ -126,7 +126,7 @@ def city(folder: Path, command: Sequence[str | Path]) -> Iterator[Broken]:
     state = folder / "aggregator"
     verb("aggregator", "init", state)
     file = state / "aggregator.toml"
-    file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0"))
+    file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0"))
     with ExitStack() as stack:
         _, devices = stack.enter_context(told([BIN / "edge-agent", "simulate", *names], DEVICES))
         server = stack.enter_context(running([BIN / "aggregator", "serve", file], folder / "aggregator.log"))

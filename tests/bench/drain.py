@@ -139,7 +139,7 @@ def measure(place: Path, hours: float, rate: int) -> dict[str, float]:
     state = place / "aggregator"
     verb("aggregator", "init", state)
     file = state / "aggregator.toml"
-    file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0"))
+    file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0"))
     readings = asyncio.run(fill(place / "edge", hours))
     with ExitStack() as stack:
         server = stack.enter_context(running([BIN / "aggregator", "serve", file], place / "aggregator.log"))

@@ -268,7 +268,7 @@ def gateway(folder: Path, ttls_s: Sequence[float], timeout_s: float) -> Iterator
         state = folder / "aggregator"
         verb("aggregator", "init", state)
         file = state / "aggregator.toml"
-        file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0"))
+        file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0"))
         server = stack.enter_context(running([BIN / "aggregator", "serve", file], folder / "aggregator.log"))
         wait_for(state / "endpoints.json", server, folder / "aggregator.log")
         words = ("--ports", str(3 * EACH), "--timeout-s", str(timeout_s))

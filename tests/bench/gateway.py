@@ -112,7 +112,7 @@ def city(folder: Path, devices: Sequence[tuple[str, str, int]], **buffer: float)
     state = folder / "aggregator"
     verb("aggregator", "init", state)
     file = state / "aggregator.toml"
-    text = file.read_text().replace(":7443", ":0").replace(":7444", ":0")
+    text = file.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0")
     file.write_text(text)
     with running([BIN / "aggregator", "serve", file], folder / "aggregator.log") as server:
         wait_for(state / "endpoints.json", server, folder / "aggregator.log")

@@ -196,7 +196,7 @@ def scene(folder: Path, trouble: str, seconds: float, backlog_h: float, command:
         state = folder / "aggregator"
         verb("aggregator", "init", state)
         file = state / "aggregator.toml"
-        file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0"))
+        file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0"))
         process = stack.enter_context(running([BIN / "aggregator", "serve", file], folder / "aggregator.log"))
         wait_for(state / "endpoints.json", process, folder / "aggregator.log")
         ends = json.loads((state / "endpoints.json").read_text())

@@ -66,7 +66,7 @@ def aggregator(folder: Path, city: Path | None = None) -> Iterator[Path]:
     with redirect_stdout(StringIO()):
         assert main(["init", str(state)]) == 0
     file = state / "aggregator.toml"
-    text = file.read_text().replace(":7443", ":0").replace(":7444", ":0")
+    text = file.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0")
     file.write_text(text if city is None else text.replace('# file = "city.toml"', f'file = "{city}"'))
     with running([BIN / "aggregator", "serve", file], folder / "aggregator.log") as server:
         wait_for(state / "endpoints.json", server, folder / "aggregator.log")

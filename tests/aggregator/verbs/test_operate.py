@@ -29,7 +29,7 @@ def config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     file = tmp_path / "a" / "aggregator.toml"
     assert f"aggregator serve {file}" in told
     assert "move it off" in told
-    file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0"))
+    file.write_text(file.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0"))
     return file
 
 

@@ -1,0 +1,72 @@
+"""The web as one more part of `aggregator serve`: opens its stores, serves until cancelled, ends in good order."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from aggregator.api.parts import Parts
+from aggregator.api.route import Closed
+from aggregator.api.site import every_route, site
+
+LOG = logging.getLogger(__name__)
+STOP_S = 3  # what open requests get to end
+KEEP_ALIVE_S = 30
+BACKLOG = 256
+HEADER_MAX = 32 << 10  # bytes: cookies, and links with a query
+
+
+class Quiet(uvicorn.Server):
+    """Signals are the aggregator's own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Web:
+    """Listens at once; `run` serves. `close` after it."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Raises OSError where the port is taken."""
+        web = parts.config.web
+        host, _, port = web.listen.rpartition(":")
+        host = host.strip("[]")
+        self._parts = parts
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
+        self.port: int = self._socket.getsockname()[1]
+        app = site(parts, Closed(), every_route())
+        self._server = Quiet(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=STOP_S,
+                h11_max_incomplete_event_size=HEADER_MAX,
+                ws_per_message_deflate=False,
+                ssl_certfile=web.certificate or None,
+                ssl_keyfile=web.key or None,
+            )
+        )
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        serving = asyncio.ensure_future(self._server.serve([self._socket]))
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            self._server.should_exit = True
+            await serving
+            raise
+
+    def close(self) -> None:
+        self._socket.close()
+        self._parts.catalogue.close()
