@@ -66,7 +66,7 @@ ALSO = {  # file or folder → further parts it may import
 
 HOME = {  # third-party package → the only files or folders that may import it
     "ai_edge_litert": {"edge_agent/twin", "aggregator/learning"},
-    "aiomqtt": {"edge_agent/sources/mqtt"},
+    "aiomqtt": {"edge_agent/sources/mqtt", "aggregator/api/ngsi/sender.py"},
     "paho": {"edge_agent/sources/mqtt", "edge_agent/verbs/simulate"},
     "apsw": {"edge_agent/buffer", "aggregator/stores"},
     "cryptography": {"edge_agent/sync", "aggregator/security", "protos/tls.py", "protos/bundle.py"},
@@ -78,7 +78,9 @@ HOME = {  # third-party package → the only files or folders that may import it
     "anyio": {"aggregator/api"},
     "argon2": {"aggregator/access"},
     "authlib": {"aggregator/access"},
+    "httpx": {"aggregator/access", "aggregator/api/ngsi/sender.py"},
     "msgspec": {"aggregator/api", "aggregator/stores"},
+    "shapely": {"aggregator/api/ngsi"},
     "starlette": {"aggregator/api"},
     "uvicorn": {"aggregator/api/server.py"},
     "serial": {"edge_agent/sources/modbus"},
