@@ -123,8 +123,7 @@ class App:
         from aggregator.api.parts import Parts  # nor what serves pages in one without them
         from aggregator.api.server import Web
 
-        catalogue = Catalogue(self.config.catalogue)
-        self.web = Web(Parts(self.config, self.clock, catalogue, self.fleet, self.streams, self._city))
+        self.web = Web(Parts(self.config, self.clock, self.fleet, self.streams, self._city))
         self._closing.append(self.web.close)
 
     def stop(self) -> None:

@@ -19,6 +19,8 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is aggregator
     "decisions": "plans that become orders: propose, approve, reject, take back",
     "city": "the twin: city file, state at any time, forecasts, calibration",
     "alarms": "what is wrong: list, acknowledge, shelve",
+    "users": "who may see the page: invite, list, change, remove",
+    "tokens": "what programs bring: make, list, revoke",
     "points": "every point with its newest sample",
     "query": "readings of points: range, reduced to pixels, as of a time",
     "export": "write readings to Parquet, CSV or JSON lines",
@@ -26,6 +28,7 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is aggregator
     "backup": "a consistent copy of the stores, while they are in use",
     "restore": "bring a backup back",
     "replay": "make history again from the log",
+    "ngsi-ld": "the NGSI-LD API alone, on this machine, for trials and conformance suites",
 }
 
 

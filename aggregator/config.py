@@ -111,6 +111,11 @@ class Config:
         return self.state_dir / "city.sqlite"
 
     @property
+    def access(self) -> Path:
+        """Users, one-time links, sessions and tokens."""
+        return self.state_dir / "access.sqlite"
+
+    @property
     def scenarios(self) -> Path:
         """Scenarios that were run, and what became of them."""
         return self.state_dir / "scenarios.sqlite"

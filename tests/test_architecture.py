@@ -82,7 +82,7 @@ HOME = {  # third-party package → the only files or folders that may import it
     "msgspec": {"aggregator/api", "aggregator/stores"},
     "shapely": {"aggregator/api/ngsi"},
     "starlette": {"aggregator/api"},
-    "uvicorn": {"aggregator/api/server.py"},
+    "uvicorn": {"aggregator/api/server.py", "aggregator/api/ngsi/alone.py"},
     "serial": {"edge_agent/sources/modbus"},
     "highspy": {"aggregator/domains", "aggregator/decisions"},
     "matplotlib": {"aggregator/verbs"},

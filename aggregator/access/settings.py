@@ -37,6 +37,11 @@ def fault(table: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
+def address(web: Web, listening: str) -> str:
+    """As a browser is given it; `listening` is host:port."""
+    return web.name.rstrip("/") or f"http{'s' if web.certificate else ''}://{listening}"
+
+
 def loopback(host: str) -> bool:
     if host == "localhost":
         return True

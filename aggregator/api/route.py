@@ -42,16 +42,6 @@ class Gate(Protocol):
         """Raises Denied for a request that another site may have made (CSRF)."""
 
 
-class Closed:
-    """A gate that knows nobody."""
-
-    async def who(self, connection: HTTPConnection) -> Identity:
-        return NOBODY
-
-    def check_unsafe(self, request: Request, who: Identity) -> None:
-        return
-
-
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request, checked."""

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from aggregator.access.settings import address
+from aggregator.api.gate import DoorGate
 from aggregator.api.parts import Parts
-from aggregator.api.route import Closed
 from aggregator.api.site import every_route, site
 
 LOG = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class Web:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
         self.port: int = self._socket.getsockname()[1]
-        app = site(parts, Closed(), every_route())
+        app = site(parts, DoorGate(parts), every_route())
         self._server = Quiet(
             uvicorn.Config(
                 app,
@@ -57,6 +58,18 @@ class Web:
             )
         )
 
+    @property
+    def address(self) -> str:
+        """As a browser is given it."""
+        web = self._parts.config.web
+        return address(web, f"{web.listen.rpartition(':')[0]}:{self.port}")
+
+    def first_link(self) -> str | None:
+        """While there is no user yet: where the first one chooses name and password. Valid once."""
+        with self._parts.doors() as doors:
+            secret = doors.first_link()
+        return secret and f"{self.address}/welcome#{secret}"
+
     async def run(self) -> None:
         """Serve until cancelled."""
         serving = asyncio.ensure_future(self._server.serve([self._socket]))
@@ -69,4 +82,3 @@ class Web:
 
     def close(self) -> None:
         self._socket.close()
-        self._parts.catalogue.close()

@@ -26,7 +26,11 @@ from aggregator.api.problem import Denied, Fault, Invalid, Problem, TooLarge, Un
 from aggregator.api.route import JSON, SAFE, Call, Empty, Gate, Identity, Route, checked
 
 LOG = logging.getLogger(__name__)
-MODULES: tuple[str, ...] = ()  # each has ROUTES: a literal table
+MODULES: tuple[str, ...] = (  # each has ROUTES: a literal table
+    "aggregator.api.rest.audit",
+    "aggregator.api.rest.session",
+    "aggregator.api.rest.users",
+)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 THREADS = 8  # that wait for stores at once; more only queue at SQLite
 BODY_MAX = 1 << 20  # bytes of one request; what is larger has a way of its own

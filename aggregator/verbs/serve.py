@@ -38,6 +38,10 @@ async def serve(path: Path) -> None:
 
     def ready() -> None:
         print(f"sync {app.address('sync')}  enrolment {app.address('enrolment')}", flush=True)
+        if app.web is not None:
+            print(f"page {app.web.address}", flush=True)
+            if link := app.web.first_link():
+                print(f"nobody may come in yet; the first admin, once, within a day: {link}", flush=True)
         forget_start_up_code()
 
     await app.run(ready)
