@@ -74,6 +74,13 @@ SCHEMA = (
         instruction TEXT NOT NULL UNIQUE REFERENCES instruction,
         PRIMARY KEY (decision, act)) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE rollout (
+        id TEXT PRIMARY KEY, twin TEXT NOT NULL, state TEXT NOT NULL, over INTEGER NOT NULL,
+        version INTEGER NOT NULL, made_ns INTEGER NOT NULL, changed_ns INTEGER NOT NULL,
+        content TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX rollout_open ON rollout (made_ns) WHERE over = 0;
+    """,
 )
 
 
@@ -154,6 +161,10 @@ class Catalogue:
         """An audit row alone: for what was refused."""
         with sqlite.transaction(self.connection):
             self._note(at_ns, actor, act, subject, detail)
+
+    def note_within(self, at_ns: int, actor: str, act: str, subject: str, detail: str) -> None:
+        """One of several audit rows of a change, inside a transaction of the caller's."""
+        self._note(at_ns, actor, act, subject, detail)
 
     def changed_elsewhere(self) -> bool:
         """Whether another process has changed the file since the last call."""
