@@ -76,15 +76,14 @@ class App:
         self.intake.receipts = self.dispatch.receipt
         self.history = SegmentHistory(config.history, retention_days=config.retention_days)
         self.streams.settle(self.history.checkpoint)
-        self.projections: list[Projection] = [
-            HistoryProjection(
-                self.log,
-                self.history,
-                self.clock,
-                settled=self.streams.settle,
-                repair=lambda: rebuild_lost(self.history, self.log),
-            )
-        ]
+        self._history = HistoryProjection(
+            self.log,
+            self.history,
+            self.clock,
+            settled=self.streams.settle,
+            repair=lambda: rebuild_lost(self.history, self.log),
+        )
+        self.projections: list[Projection] = [self._history]
         self.city: CityStore | None = None
         self._city: CityProjection | None = None
         self._told: Mapping[str, Sequence[sync_pb2.Prior]] = {}
@@ -123,7 +122,8 @@ class App:
         from aggregator.api.parts import Parts  # nor what serves pages in one without them
         from aggregator.api.server import Web
 
-        self.web = Web(Parts(self.config, self.clock, self.fleet, self.streams, self._city))
+        latest = self._history.latest
+        self.web = Web(Parts(self.config, self.clock, self.fleet, self.streams, self.log, latest, self._city))
         self._closing.append(self.web.close)
 
     def stop(self) -> None:

@@ -58,6 +58,8 @@ ALSO = {  # file or folder → further parts it may import
     "aggregator/config.py": {"aggregator.decisions", "aggregator.access"},  # whose settings it reads
     "aggregator/api/": {"aggregator.access", "aggregator.config"},  # who may; where it listens
     "aggregator/api/parts.py": {"aggregator.ingest", "aggregator.projections"},  # what lives in the server
+    "aggregator/api/atlas.py": {"aggregator.city"},
+    "aggregator/api/rest/": {"aggregator.decisions", "aggregator.projections"},
     "aggregator/decisions/checkpointed.py": {"aggregator.city"},
     "aggregator/decisions/run.py": {"aggregator.city", "aggregator.domains"},  # couplings and flows are theirs
     "aggregator/decisions/scenario_file.py": {"aggregator.city", "aggregator.domains"},

@@ -1,25 +1,35 @@
 """What the face may touch of the aggregator: connections to the stores, each opened for one request; and what lives in
 the server, which is read only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from aggregator.access.doors import Doors
 from aggregator.access.throttle import Throttle
+from aggregator.api.atlas import Atlas
+from aggregator.api.items import ns_of
+from aggregator.api.problem import Fault, Invalid, Unknown
 from aggregator.config import Config
 from aggregator.ingest.streams import Streams
 from aggregator.projections.fleet import Fleet
+from aggregator.projections.latest import Latest, Sample
+from aggregator.projections.query import Query
+from aggregator.stores import Log, StoreError
 from aggregator.stores.access import AccessStore
 from aggregator.stores.catalogue import Catalogue
+from aggregator.stores.city import CityStore
+from aggregator.stores.history import PointName, Window
+from aggregator.stores.history.downsampling import Buckets
 from protos.clock import Clock
 
 if TYPE_CHECKING:
     from aggregator.projections.city import CityProjection
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parts:
     """`city` is None where there is none. A connection belongs to the thread that opened it: that takes 0.2 ms."""
 
@@ -27,8 +37,36 @@ class Parts:
     clock: Clock
     fleet: Fleet
     streams: Streams
+    log: Log
+    latest: Latest
     city: "CityProjection | None" = None
     throttle: Throttle = field(default_factory=Throttle)
+
+    @cached_property
+    def atlas(self) -> Atlas:
+        """Raises Unknown where no city is configured."""
+        if self.city is None:
+            raise Unknown('no city; write [city] and file = "city.toml" in the configuration')
+        return Atlas.of(self.city.city)
+
+    @contextmanager
+    def city_store(self, *, write: bool = False) -> Iterator[CityStore]:
+        """Raises Unknown for what is not kept."""
+        try:
+            with closing(CityStore(self.config.twin, read_only=not write)) as one:
+                yield one
+        except StoreError as error:
+            raise Unknown(str(error)) from error
+
+    def newest(self, names: Sequence[str]) -> dict[str, Sample]:
+        """The newest sample of each of these points (gateway/device/point), as the server has it in memory."""
+        wanted = [PointName(*name.split("/", 2)) for name in names]
+        return {str(one.point): one for one in self.latest.samples(wanted)}
+
+    async def downsampled(self, point: PointName, window: Window, pixels: int) -> Buckets:
+        """On the server's own loop: the log is its."""
+        with closing(Query(self.config.history, self.log)) as query:
+            return await query.downsampled(point, window, pixels)
 
     @contextmanager
     def catalogue(self) -> Iterator[Catalogue]:
@@ -44,3 +82,13 @@ class Parts:
         """Into the audit, and so into the ledger."""
         with self.catalogue() as catalogue:
             catalogue.note(self.clock.wall_ns(), actor, act, subject, detail)
+
+
+def time_of(name: str, text: str) -> int | None:
+    """A time of a query, UTC ns; None for none. Raises Invalid."""
+    if not text:
+        return None
+    try:
+        return ns_of(text)
+    except ValueError as error:
+        raise Invalid(f"{name}: {error}", [Fault(f"?{name}", "RFC 3339 with a time zone", text)]) from error

@@ -27,7 +27,12 @@ from aggregator.api.route import JSON, SAFE, Call, Empty, Gate, Identity, Route,
 
 LOG = logging.getLogger(__name__)
 MODULES: tuple[str, ...] = (  # each has ROUTES: a literal table
+    "aggregator.api.rest.alarms",
+    "aggregator.api.rest.assets",
     "aggregator.api.rest.audit",
+    "aggregator.api.rest.city",
+    "aggregator.api.rest.decisions",
+    "aggregator.api.rest.fleet",
     "aggregator.api.rest.session",
     "aggregator.api.rest.users",
 )

@@ -49,6 +49,10 @@ class Fleet:
     def __getitem__(self, gateway: str) -> Presence:
         return self._all.setdefault(gateway, Presence())
 
+    def seen(self, gateway: str) -> Presence | None:
+        """As it was told last; None: never since the server began."""
+        return self._all.get(gateway)
+
     def joined(self, gateway: str, at_ns: int, not_after_ns: int, hello: sync_pb2.Hello) -> None:
         one = self._touch(gateway)
         one.connected, one.since_ns, one.why = True, at_ns, ""

@@ -197,6 +197,29 @@ class CityStore:
         )
         return [moment_of(row) for row in rows]
 
+    def course(
+        self, domain: str, place: int, from_ns: int, to_ns: int, most: int
+    ) -> tuple[npt.NDArray[np.int64], Shown, Shown]:
+        """One number's times (UTC ns), means and deviations, as known now; every so manieth step where `most` are
+        fewer than there are."""
+        query = "SELECT k, max(known_ns), dt_ns FROM moment WHERE domain = ? AND k * dt_ns BETWEEN ? AND ? GROUP BY k"
+        kept = [
+            (int(k), int(known), int(dt)) for k, known, dt in self._connection.execute(query, (domain, from_ns, to_ns))
+        ]
+        kept = sorted(kept)[:: max(1, -(-len(kept) // most))]
+        times, mean, sd = (
+            np.zeros(len(kept), np.int64),
+            np.zeros(len(kept), np.float32),
+            np.zeros(len(kept), np.float32),
+        )
+        for i, (k, known, dt) in enumerate(kept):
+            one: tuple[Any, ...] | None = self._connection.execute(
+                "SELECT x, sd FROM moment WHERE domain = ? AND k = ? AND known_ns = ?", (domain, k, known)
+            ).fetchone()
+            if one is not None:
+                times[i], mean[i], sd[i] = k * dt, unpressed(one[0])[place], unpressed(one[1])[place]
+        return times, mean, sd
+
     def revisions(self, domain: str, k: int) -> list[Moment]:
         """How the picture of step k has changed, oldest first."""
         rows = self._connection.execute(

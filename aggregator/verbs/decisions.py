@@ -18,24 +18,22 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from aggregator import config
 from aggregator.city import CityError
-from aggregator.decisions import DecisionError, Refused
-from aggregator.decisions.decision import RUNNING, Decision, State, packed, unpacked
-from aggregator.decisions.steward import row_of
+from aggregator.decisions import DecisionError
+from aggregator.decisions.decision import Decision, State, packed, unpacked
+from aggregator.decisions.wishes import change
 from aggregator.screen import fail, show
 from aggregator.stores import StoreError
 from aggregator.stores.catalogue import Catalogue
-from aggregator.stores.decisions import DecisionRow, Decisions, Told
+from aggregator.stores.decisions import Decisions, Told
 from aggregator.verbs import checkpoint, planning, selection
 from aggregator.verbs.order import span_ns
 from aggregator.verbs.pictures import PictureError, draw_decision
 
 ACTS = ("list", "show", "propose", "approve", "reject", "stop")
-TRIES = 3  # of a change that the server was quicker with
 WHY_MAX = 80  # characters in a list; `show` says all of it
 
 
@@ -171,7 +169,7 @@ def changed(settings: config.Config, args: argparse.Namespace) -> int:
         names = args.names or ([row.id for row in decisions.open()] if args.act == "stop" else [])
         if not names and args.act != "stop":
             raise StoreError(f"{args.act}: name a decision; `aggregator decisions` lists them")
-        found = [change(decisions, catalogue, name, args.act, by, args.why) for name in names]
+        found = [change(decisions, catalogue, name, args.act, by, args.why, time.time_ns()) for name in names]
     finally:
         catalogue.close()
     if args.json:
@@ -182,27 +180,3 @@ def changed(settings: config.Config, args: argparse.Namespace) -> int:
         rest = f"; {missing} more must agree: {one.needs.why}" if missing else ""
         print(f"{one.id}: {one.state.value}{' ' if one.reason else ''}{one.reason}{rest}")
     return 0
-
-
-def change(decisions: Decisions, catalogue: Catalogue, name: str, act: str, by: str, why: str) -> Decision:
-    """Raises Refused, or StoreError where the server is quicker again and again."""
-    for _ in range(TRIES):
-        row, now_ns = decisions.get(name), time.time_ns()
-        try:
-            one = wanted(row, act, by, why, now_ns)
-        except Refused as error:
-            catalogue.note(now_ns, by, f"{act} refused", name, str(error))
-            raise
-        withdraw = unpacked(row.content).state in RUNNING
-        if decisions.change(row_of(one, row.version), by, act, why or one.state.value, withdraw=withdraw):
-            return one
-    raise StoreError(f"{name}: it changes faster than it can be read; try again")
-
-
-def wanted(row: DecisionRow, act: str, by: str, why: str, now_ns: int) -> Decision:
-    one = unpacked(row.content)
-    if act == "approve":
-        return one.approve(by, now_ns)
-    if act == "reject" and one.state not in (State.PROPOSED, State.APPROVED):
-        raise Refused(f"{one.id} is {one.state.value}; `aggregator decisions stop` takes back what runs")
-    return replace(one.reject(by, why, now_ns), changed_ns=now_ns)

@@ -96,7 +96,11 @@ file = "{city}"
 [decisions]
 approve_s = 300.0
 watch_s = 5.0
+
+[web]
+listen = "127.0.0.1:{page}"
 """
+PAGE = 7480  # where it is looked for; any other where something else is there already
 
 
 def say(text: str) -> None:
@@ -139,6 +143,15 @@ def verb(*words: object) -> str:
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, words[:2]))} failed:\n{done.stdout}{done.stderr}")
     return done.stdout.strip()
+
+
+def free(port: int) -> int:
+    """This port, or 0, any, where something listens on it."""
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return port
+    except OSError:
+        return 0
 
 
 def broker(stack: ExitStack, folder: Path) -> int:
@@ -207,7 +220,7 @@ def start(stack: ExitStack, folder: Path, incident_s: float, think_s: float) -> 
     say("aggregator: its own authority, catalogue and configuration")
     verb("aggregator", "init", state)
     lines = config.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0").partition("[city]")[0]
-    config.write_text(lines + CITY.format(city=HERE / "city.toml"))
+    config.write_text(lines + CITY.format(city=HERE / "city.toml", page=free(PAGE)))
     stack.enter_context(running("aggregator", [BIN / "aggregator", "serve", config], folder, read=1))
     ends = json.loads((state / "endpoints.json").read_text())
     port = broker(stack, folder)
@@ -294,6 +307,8 @@ def main() -> int:
         with ExitStack() as stack:
             config = start(stack, folder, args.incident, args.think)
             say(f"the city runs; its state and logs are in {folder}")
+            (link,) = json.loads(verb("aggregator", "users", "invite", "operator", "admin", "--json", "-c", config))
+            say(f"the page, once: {link['link']}")
             code = acted(folder, args.until_acted) if args.until_acted else look(config, args.seconds)
             say("ending all of it")
     except KeyboardInterrupt:

@@ -98,7 +98,5 @@ ROUTES = (
     Route("GET", "/api/v1/session", who_am_i, EVERYONE, "Who I am, and the word that unsafe requests bring", answer=Me),
     Route("POST", "/api/v1/session", sign_in, EVERYONE, "Sign in", body=SignIn, answer=Me, status=201),
     Route("DELETE", "/api/v1/session", sign_out, VIEWERS, "Sign out", status=204),
-    Route(
-        "POST", "/api/v1/welcome", welcome, EVERYONE, "Come in by a link", body=Welcome, answer=Me, status=201
-    ),
+    Route("POST", "/api/v1/welcome", welcome, EVERYONE, "Come in by a link", body=Welcome, answer=Me, status=201),
 )
