@@ -28,6 +28,7 @@ from edge_agent.intake import Intake, Pace
 from edge_agent.local import door, metrics, status, telling
 from edge_agent.rollout import requests
 from edge_agent.rollout.faults import RolloutFault
+from edge_agent.rollout.models import Models
 from edge_agent.snapshot import Central
 from edge_agent.sources import Teller
 from edge_agent.supervisor import Supervisor
@@ -296,7 +297,16 @@ class Agent:
         return None if snapshot is None else telling.report(snapshot, self.clock.monotonic_ns())
 
     def _status(self) -> sync_pb2.Status:
-        return sync_pb2.Status(gauges=self.health.gauges(), facts={"district": self.config.district})
+        return status_of(self.config.district, self.health, self.fitter.models)
+
+
+def status_of(district: str, health: Health, models: Models) -> sync_pb2.Status:
+    """What the aggregator is told now and then: how the gateway is, and its models."""
+    status = sync_pb2.Status(gauges=health.gauges(), facts={"district": district})
+    for twin, vitals in models.told().items():
+        status.gauges.update(vitals.gauges(twin))
+        status.facts.update(vitals.facts(twin))
+    return status
 
 
 def pace_of(config: Gateway) -> Pace:

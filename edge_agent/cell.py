@@ -73,6 +73,7 @@ class Cell:
     controllers: tuple[ControllerSpec, ...] = ()
     twins: tuple[TwinSpec, ...] = ()
     trust: tuple[Path, ...] = ()  # public keys that bundles must be signed with
+    trial: Mapping[str, float] = field(default_factory=dict)  # how models are watched: rollout/watch.py, Terms
 
     @property
     def wanted(self) -> bool:

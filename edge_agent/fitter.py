@@ -7,15 +7,18 @@ only takes them over between two ticks.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.config import Gateway
 from edge_agent.field import resolve
+from edge_agent.image import View
 from edge_agent.pair import VITALS_NS, Pair
 from edge_agent.plant import TWINS, Plant, fit_of
 from edge_agent.rollout.bundles import read_trust
+from edge_agent.rollout.kpi import loops
 from edge_agent.rollout.models import Fitting, Models
+from edge_agent.rollout.watch import Terms
 from edge_agent.twin.faults import ModelRefused
 from edge_agent.twin.points import points_of
 from protos.bundle import Bundle
@@ -38,7 +41,7 @@ class Fitter:
     fittings: dict[str, Fitting] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.models = Models(self.config.state_dir, (), self.clock, fit_of(self.config))
+        self.models = Models(self.config.state_dir, (), self.clock, fit_of(self.config), terms_of(self.config))
 
     async def prepare(self, config: Gateway) -> None:
         """Take the models of this configuration in hand; `settle` makes it final, preparing the old one takes it back.
@@ -46,6 +49,8 @@ class Fitter:
         Raises Untrusted for a key that cannot be read, ShelfFault.
         """
         trusted = read_trust(config.cell.trust)
+        if config.cell.trial != self.config.cell.trial:
+            self.models.terms = terms_of(config)
         self.config = config
         self.models.trusted, self.models.fit = trusted, fit_of(config)
         await self.models.adopt(config.cell.twins)
@@ -64,8 +69,12 @@ class Fitter:
         """Which of its models a twin runs, in a word."""
         return self.models.slot(twin) if twin in self.fittings else "none"
 
-    async def run(self, plant: Plant, pair: Pair) -> None:
-        """Load what runs beside, then tell the rules every second how all models do, until cancelled."""
+    async def run(self, plant: Plant, pair: Pair, newest: Callable[[], View | None] = lambda: None) -> None:
+        """Load what runs beside, then tell the rules every second how all models do, until cancelled.
+
+        `newest` gives the view of the newest tick, in which the loops that rest on twins are looked at.
+        """
+        ruled, names = loops(self.config.cell.controllers, self.config.cell.twins), plant.field.image.names
         await self._exchange(plant, pair, applied=False)
         seen: Mapping[str, object] = {}
         while True:
@@ -73,11 +82,12 @@ class Fitter:
             report = pair.report
             if report is seen:
                 continue
-            seen, changed = report, False
+            seen, changed, view = report, False, newest()
             for twin, vitals in report.items():
                 if twin not in self.fittings:  # the configuration that is being taken does not have it any more
                     continue
-                fitting = await self.models.report(twin, vitals)
+                errors = {one.name: one.error(view, names) for one in ruled if one.twin == twin} if view else {}
+                fitting = await self.models.report(twin, vitals, errors)
                 if fitting is not None:
                     changed = True
                     self.fittings[twin] = fitting
@@ -127,3 +137,9 @@ class Fitter:
                     self.fittings[name] = await self.models.failed(name, bundle.digest, str(error))
                     return
         raise why
+
+
+def terms_of(config: Gateway) -> Terms:
+    """How this gateway's file wants new models to be watched."""
+    trial: dict[str, Any] = dict(config.cell.trial)
+    return replace(Terms(), **trial)

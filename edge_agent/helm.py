@@ -24,7 +24,7 @@ from edge_agent.control.desk import Newest, OrderDesk
 from edge_agent.control.hand import Hand
 from edge_agent.field import Field
 from edge_agent.fitter import Fitter
-from edge_agent.image import NEVER, Frame
+from edge_agent.image import NEVER, Frame, View
 from edge_agent.intake import Intake
 from edge_agent.loop import Counts, Loop, Turn
 from edge_agent.pair import Pair, Side
@@ -99,7 +99,7 @@ class Helm:
             gc.collect()
             gc.freeze()  # a full collection holds the interpreter for longer than a tick may be late
             async with asyncio.TaskGroup() as tasks:
-                fitting = tasks.create_task(self.keep_going(MODELS, partial(self.fitter.run, built, pair)))
+                fitting = tasks.create_task(self.keep_going(MODELS, partial(self.fitter.run, built, pair, self._view)))
                 await self.loop.run()
                 fitting.cancel()
         finally:
@@ -137,6 +137,10 @@ class Helm:
     def mirror(self, frame: Frame) -> None:
         if self.loop is not None:
             self.loop.hand(frame)
+
+    def _view(self) -> View | None:
+        turn = self.loop.newest if self.loop is not None else None
+        return None if turn is None else turn.tick.view
 
     def tick(self) -> Newest | None:
         """What the newest tick decided; None while no loop runs."""

@@ -19,6 +19,18 @@ S, MS = 1_000_000_000, 1_000_000
 DECISIONS = "control"  # device under which decisions are recorded (recorder.py)
 OUTPUTS_MAX = 256  # of one cell: one tick decides them all
 
+TRIAL = Section(
+    "[control.trial]",
+    "how a new model is watched before it stays; the defaults suit a plant that changes within minutes",
+    (
+        Key("shadow_s", "number", "seconds beside the model in service, nothing applied", 600, 1, 2_592_000),
+        Key("probation_s", "number", "seconds applied, the other one waiting", 1800, 1, 2_592_000),
+        Key("steps", "integer", "of the model at least, in each of the two", 200, 1, 10_000_000),
+        Key("margin", "number", "of the other's squared residual: more goes back", 1.1, 1, 1e12),
+        Key("nis_max", "number", "NIS per channel, 1 if calibrated: more goes back", 3, 1, 1e12),
+        Key("share", "number", "of the seconds that may leave the envelope or be late", 0.02, 0, 1),
+    ),
+)
 CONTROL = Section(
     "[control]",
     "the loop that acts on this site by itself",
@@ -33,6 +45,7 @@ CONTROL = Section(
             3_600_000,
         ),
         Key("trust", "texts", "files with the Ed25519 public keys (PEM) that models must be signed with", ()),
+        Key("trial", "table", "how a new model is watched", {}, section=TRIAL),
     ),
 )
 OUTPUT = Section(
@@ -149,6 +162,7 @@ def read_cell(values: Mapping[str, Any], place: Place, devices: tuple[Device, ..
             for i, one in enumerate(values["twin"])
         ),
         trust=tuple(read_trust(values["control"], place, folder, needed=bool(values["twin"]))),
+        trial=values["control"]["trial"],
     )
 
 

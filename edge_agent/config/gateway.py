@@ -40,6 +40,7 @@ class SyncLimits:
     metered: bool
     allowance_mb_a_day: float  # on a metered line
     heartbeat_s: float
+    status_s: float
     trust_ntp: bool
 
 
@@ -176,6 +177,7 @@ SYNC = Section(
             1_000_000,
         ),
         Key("trust_ntp", "boolean", "believe the kernel where it says that its clock is synchronised", True),
+        Key("status_s", "number", "seconds between reports of how it is; metered lines take 600", 10, 1, 3600),
         Key("heartbeat_s", "number", "seconds between heartbeats; four missed ones end the connection", 1, 0.2, 60),
     ),
 )

@@ -6,6 +6,7 @@ in a thread; the control thread never waits for any of it.
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_agent.cell import TwinSpec
+from edge_agent.rollout.account import Account
 from edge_agent.rollout.bundles import Fit, check_fit, read_bundle
 from edge_agent.rollout.faults import Damaged, NoSuchTwin, RolloutFault, ShelfFault, TakenBack
 from edge_agent.rollout.shelf import Key, Shelf
@@ -22,6 +24,7 @@ from edge_agent.rollout.trial import Limits, try_out
 from edge_agent.rollout.watch import Terms, Vitals
 from protos.bundle import Bundle, BundleError
 from protos.clock import Clock
+from protos.vitals import ModelVitals
 
 if TYPE_CHECKING:
     from protos.bundle import PublicKey
@@ -47,6 +50,7 @@ class Kept:
     slots: Slots
     given: Run
     unsaved: bool = False  # the disk refused the newest state
+    account: Account = field(default_factory=Account)
 
 
 @dataclass(eq=False)
@@ -80,6 +84,7 @@ class Models:
         for spec in specs:
             if spec.name in self._kept:
                 self._kept[spec.name].spec = spec
+                self._kept[spec.name].slots.terms = self.terms
             else:
                 await self._open(spec, started=to_run)
         for spec in specs:
@@ -108,13 +113,18 @@ class Models:
                 kept.given = run
                 return Fitting(applied, beside)
 
-    async def report(self, twin: str, vitals: Mapping[str, Vitals]) -> Fitting | None:
+    async def report(
+        self, twin: str, vitals: Mapping[str, Vitals], loops: Mapping[str, float] | None = None
+    ) -> Fitting | None:
         """How the bundles that this twin runs, by digest, did since the last report: once a second as a rule.
 
-        Returns another fitting to swap to, or None: go on. Raises NoSuchTwin.
+        `loops`: the control error of each loop that rests on it, for the aggregator (`kpi.py`). Returns another
+        fitting to swap to, or None: go on. Raises NoSuchTwin.
         """
         kept = self._of(twin)
         async with self._changing:
+            newest = kept.slots.state.candidate or kept.slots.state.current
+            kept.account.add(kept.given, newest.digest if newest is not None else "", vitals, loops or {})
             events = kept.slots.report(vitals, self.clock.monotonic_ns(), self.clock.wall_ns())
             if events or kept.unsaved:
                 await self._save(kept, events)
@@ -127,11 +137,11 @@ class Models:
             await self._save(kept, kept.slots.failed(digest, why, self.clock.wall_ns()))
         return await self.fitted(twin)
 
-    async def install(self, twin: str, data: bytes, why: str, *, again: bool = False) -> Bundle:
+    async def install(self, twin: str, data: bytes, why: str, *, again: bool = False, hold: bool = False) -> Bundle:
         """Signature, digests, fit, trial, and then the candidate's slot: nothing else brings a model in.
 
-        The agent is told by its next `report`. Raises BundleError, Rejected, ShelfFault or NoSuchTwin; the slots are
-        then as before.
+        `hold`: it stays in the shadow until `let_go_on`. The agent is told by its next `report`. Raises BundleError,
+        Rejected, ShelfFault or NoSuchTwin; the slots are then as before.
         """
         kept = self._of(twin)
         self.trials += 1
@@ -139,6 +149,7 @@ class Models:
             bundle = await self._examine(kept, data, again=again)
         except (RolloutFault, BundleError) as error:
             self.rejected += 1
+            kept.account.rejected(hashlib.sha256(data).hexdigest(), str(error))
             log.warning("twin %s: a bundle was rejected: %s", twin, error)
             raise
         manifest = bundle.manifest
@@ -147,15 +158,30 @@ class Models:
             before = kept.slots.state
             await asyncio.to_thread(kept.shelf.put, data)
             try:
-                events = kept.slots.offer(model, again=again)
+                events = kept.slots.offer(model, again=again, hold=hold)
                 await asyncio.to_thread(kept.shelf.keep, kept.slots.state)
             except ValueError as error:
                 raise TakenBack(f"{bundle.title} {error}") from None
             except ShelfFault:
                 kept.slots.state = before
                 raise
+        kept.account.accepted(bundle.digest)
         self._tell(kept, events)
         return bundle
+
+    async def let_go_on(self, twin: str, digest: str) -> None:
+        """A candidate that was held in its shadow may be applied. Raises NoSuchTwin, and TakenBack for another one."""
+        kept = self._of(twin)
+        async with self._changing:
+            try:
+                kept.slots.let_go_on(digest)
+            except ValueError as error:
+                raise TakenBack(f"{twin}: {digest[:12]} {error}") from None
+            await self._save(kept)
+
+    def told(self) -> dict[str, ModelVitals]:
+        """What the aggregator is told of each twin."""
+        return {name: kept.account.told(kept.slots.state) for name, kept in self._kept.items()}
 
     async def rollback(self, twin: str, why: str) -> Event:
         """Take the newest model back: the candidate, or else the current one. Raises NoSuchTwin, TakenBack."""
@@ -246,6 +272,7 @@ class Models:
             log.error("twin %s: %s; tried again", kept.spec.name, error)
 
     def _tell(self, kept: Kept, events: Sequence[Event]) -> None:
+        kept.account.note(events)
         for event in events:
             say = log.info if event.kind in GOOD_NEWS else log.warning
             say("twin %s: %s %s: %s", kept.spec.name, event.kind, event.digest[:12], event.why)

@@ -1,6 +1,8 @@
 """What people and the rollout may ask of a gateway's models, as one request and one answer, both plain dictionaries.
 
-    {"do": "install", "twin", "why", "again"} + the bundle     a trial, then the candidate's slot
+    {"do": "install", "twin", "why", "again"} + the bundle     a trial, then the candidate's slot; "hold": true keeps
+                                                               it in the shadow until it is let go on
+    {"do": "apply", "twin", "digest"}                          let go on what is held
     {"do": "rollback", "twin", "why"}                          the newest model back
     {"do": "watched"}                                          how far each candidate has come
 
@@ -27,6 +29,9 @@ async def answer(models: Models, request: Mapping[str, Any], body: bytes) -> Map
             case "rollback":
                 event = await models.rollback(str(request["twin"]), _why(request))
                 return {"ok": True, "said": f"{event.digest[:12]} is taken back", "digest": event.digest}
+            case "apply":
+                await models.let_go_on(str(request["twin"]), str(request["digest"]))
+                return {"ok": True, "said": f"{str(request['digest'])[:12]} may be applied"}
             case "watched":
                 return {"ok": True, "said": "", "watched": models.watched()}
     except (RolloutFault, BundleError) as error:
@@ -35,7 +40,8 @@ async def answer(models: Models, request: Mapping[str, Any], body: bytes) -> Map
 
 
 async def _install(models: Models, request: Mapping[str, Any], body: bytes) -> Mapping[str, object]:
-    bundle = await models.install(str(request["twin"]), body, _why(request), again=request["again"] is True)
+    again, hold = request["again"] is True, request.get("hold") is True
+    bundle = await models.install(str(request["twin"]), body, _why(request), again=again, hold=hold)
     said = f"{bundle.title} passed its trial and is the candidate of {request['twin']}"
     return {"ok": True, "said": said, "digest": bundle.digest}
 

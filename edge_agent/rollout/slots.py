@@ -20,7 +20,9 @@
 11. The current slot only ever holds a model that passed its probation, and its shadow where there was one to pass.
 12. A committed model that gives NaN for `strikes` seconds goes back to the previous one, or to none. Its drift alone
     does not: when the plant changes, the previous model is no better.
-13. A model that was taken back is in no slot any more. Without a good model the answer is none: the twin then stands
+13. A candidate that is held stays in its shadow, judged all the while, until it is let go on. With nothing in service
+    there is nothing to step beside, and rule 4 holds.
+14. A model that was taken back is in no slot any more. Without a good model the answer is none: the twin then stands
     on what it has without one.
 
 Whatever happens, `run.applied` is the current slot, the candidate on probation with the current slot waiting behind
@@ -104,7 +106,7 @@ class Slots:
         """The agent is about to end because it was told to: that start was no crash."""
         self._set(starts=self.state.starts[:-1])
 
-    def offer(self, model: Model, *, again: bool = False) -> list[Event]:
+    def offer(self, model: Model, *, again: bool = False, hold: bool = False) -> list[Event]:
         """A bundle that passed its trial becomes the candidate; one that was on trial makes way for it.
 
         Raises ValueError as `check`.
@@ -112,9 +114,15 @@ class Slots:
         self.check(model.digest, again=again)
         phase = Phase.SHADOW if self.state.current is not None else Phase.PROBATION
         refused = tuple(one for one in self.state.refused if one[0] != model.digest)
-        self._set(candidate=model, phase=phase, starts=(), refused=refused)
+        self._set(candidate=model, phase=phase, starts=(), refused=refused, held=hold)
         self._restart_phase()
         return [self._note("offered", model.digest, f"{phase}: {model.why}", model.since_ns)]
+
+    def let_go_on(self, digest: str) -> None:
+        """A candidate that was held may be applied once its shadow is long enough. Raises ValueError for another."""
+        if self.state.candidate is None or self.state.candidate.digest != digest:
+            raise ValueError("is not on trial")
+        self._set(held=False)
 
     def report(self, vitals: Mapping[str, Vitals], now_ns: int, at_ns: int) -> list[Event]:
         """How the models, by digest, did since the last report; those that `run` no longer names are passed over."""
@@ -170,6 +178,8 @@ class Slots:
             return []
         if forbidden := self._watch.verdict(self.terms):
             return [self._back(forbidden, at_ns)]
+        if shadow and self.state.held:
+            return []
         return [self._to_probation(at_ns) if shadow else self._commit(at_ns)]
 
     def _mind(self, current: Vitals, at_ns: int) -> list[Event]:

@@ -52,6 +52,7 @@ class State:
     starts: tuple[tuple[str, int], ...] = ()  # (boot id, monotonic ns), oldest first
     refused: tuple[tuple[str, str], ...] = ()  # (digest, why), oldest first
     events: tuple[Event, ...] = ()
+    held: bool = False  # the candidate goes no further than its shadow until somebody lets it
 
     @property
     def digests(self) -> frozenset[str]:
@@ -69,6 +70,7 @@ class State:
                 starts=tuple((str(boot), int(at)) for boot, at in fields["starts"]),
                 refused=tuple((str(digest), str(why)) for digest, why in fields["refused"]),
                 events=tuple(Event(**one) for one in fields["events"]),
+                held=fields.get("held") is True,  # states of before there was that have none
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"no state of slots: {error}") from None

@@ -36,6 +36,8 @@ class _Sync(Protocol):
     def trust_ntp(self) -> bool: ...
     @property
     def heartbeat_s(self) -> float: ...
+    @property
+    def status_s(self) -> float: ...
 
 
 class Config(Protocol):
@@ -63,6 +65,7 @@ class Settings:
     metered: bool = False  # bytes cost money: larger bursts, fewer heartbeats, backlog only within the allowance
     allowance_mb_a_day: float = METERED_MB_A_DAY  # on a metered link, all together; live readings may overdraw it
     heartbeat_s: float = HEARTBEAT_MS / 1000
+    status_s: float = STATUS_EVERY_S  # on a line that is not metered
     trust_ntp: bool = True  # believe the kernel where it says that its clock is synchronised
     retry_cap_s: float = 30.0
 
@@ -79,6 +82,7 @@ class Settings:
             allowance_mb_a_day=sync.allowance_mb_a_day,
             trust_ntp=sync.trust_ntp,
             heartbeat_s=sync.heartbeat_s,
+            status_s=sync.status_s,
         )
 
     @property
@@ -92,7 +96,7 @@ class Settings:
 
     @property
     def status_every_s(self) -> float:
-        return METERED_STATUS_EVERY_S if self.metered else STATUS_EVERY_S
+        return METERED_STATUS_EVERY_S if self.metered else self.status_s
 
 
 def dead_after_ms(heartbeat_ms: int) -> int:
