@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is aggregator
     "whatif": "scenarios: what becomes of the city if, side by side",
     "risk": "what may go wrong, the worst first, and what lowers it",
     "decisions": "plans that become orders: propose, approve, reject, take back",
+    "models": "models of the gateways' twins: roll out, watch, take back",
     "city": "the twin: city file, state at any time, forecasts, calibration",
     "alarms": "what is wrong: list, acknowledge, shelve",
     "users": "who may see the page: invite, list, change, remove",

@@ -15,6 +15,8 @@ from aggregator.access.settings import Web
 from aggregator.decisions import policy
 from aggregator.decisions.policy import Policy
 from aggregator.limits import Limits
+from aggregator.rollout import policy as rollout
+from aggregator.rollout.policy import Policy as RolloutPolicy
 from protos.lines import Lines
 
 DEFAULT = Path("/etc/citytwin/aggregator.toml")
@@ -26,9 +28,11 @@ KEYS: dict[str, dict[str, type]] = {
     "history": {"retention_days": int},
     "city": {"file": str, "keep_steps": int},
     "decisions": policy.KEYS,
+    "rollout": rollout.KEYS,
     "web": web.KEYS,
     "limits": {one.name: float if one.type is float else int for one in fields(Limits)},
 }
+WORDS = {int: "a number", float: "a number", list: "a list of texts", bool: "true or false"}
 TEMPLATE = """\
 # The aggregator. Every key is optional but state_dir; what is commented out shows the default.
 [aggregator]
@@ -61,6 +65,18 @@ listen = "{host}:7444"
 # first_share = 0.05
 # halt_share = 0.05            # share of its orders that may fail
 
+[rollout]                      # models that reach the gateways in waves; `aggregator models rollouts` shows them
+# shadow_gateways = 3          # 1 to 3 where nothing of it is applied
+# first_share = 0.05           # then these, one of each district at least, and first_least = 3
+# second_share = 0.25          # then these, then all
+# shadow_s = 3600.0            # least time of the shadow, and wave_s = 21600.0 of each other wave
+# wave_max_s = 604800.0        # what cannot be shown to be as good by then waits for a person
+# device_s = 86400.0           # of one try at a gateway that is there; retries = 2 further ones
+# margin = 0.05                # of (new - old) / (new + old) that error and control KPI may be worse
+# commits = 0.95               # of those that decided; failures = 0.05 and rollbacks = 2 take it back everywhere
+# approve = []                 # waves that wait for somebody: shadow, first, second, all
+# windows = []                 # UTC, when something new may begin: "Mon-Fri 01:00-05:00"
+
 [web]                          # the page, and what programs ask; `aggregator users invite` lets somebody in
 listen = "127.0.0.1:7480"      # "" is none of it; beyond this machine with a certificate only
 # certificate = "web.pem"      # and key = "web.key": TLS
@@ -91,6 +107,7 @@ class Config:
     city: Path | None = None  # the city file
     keep_steps: int = 8_640  # of the pictures of each domain
     decisions: Policy = field(default_factory=Policy)
+    rollout: RolloutPolicy = field(default_factory=RolloutPolicy)
     web: Web = field(default_factory=Web)
 
     @property
@@ -170,6 +187,7 @@ def load(path: Path) -> Config:
         (path.parent / part["city"]["file"]).resolve() if "file" in part["city"] else None,
         part["city"].get("keep_steps", plain.keep_steps),
         policy.of(part["decisions"]),
+        rollout.of(part["rollout"]),
         web.of(part["web"], path.parent),
     )
 
@@ -221,14 +239,17 @@ def _fault(section: str, key: str, value: object) -> str:
     wanted = KEYS[section].get(key)
     if wanted is None:
         return f"no such key; there are {', '.join(KEYS[section])}"
-    if isinstance(value, bool) or not isinstance(value, (int, float) if wanted is float else wanted):
-        return f"write {'a number' if wanted in (int, float) else 'a list of texts' if wanted is list else 'a text'}"
+    if isinstance(value, bool) is not (wanted is bool) or not isinstance(
+        value, (int, float) if wanted is float else wanted
+    ):
+        return f"write {WORDS.get(wanted, 'a text')}"
     if isinstance(value, list) and not all(isinstance(one, str) and one for one in value):
         return 'write a list of texts: ["twin.example.org"]'
     nothing = section == "web" and not value
     if key in ("listen", "address") and isinstance(value, str) and not (_is_address(value) or nothing):
         return "write host:port, the port from 0 to 65535"
-    if section == "decisions" and (wrong := policy.fault(key, value)):
+    checked = {"decisions": policy.fault, "rollout": rollout.fault}.get(section)
+    if checked is not None and (wrong := checked(key, value)):
         return wrong
     if isinstance(value, (int, float)) and (value < 0 or (section == "limits" and value == 0)):
         return "write a number greater than 0" if section == "limits" else "write 0 or more"

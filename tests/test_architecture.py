@@ -55,7 +55,7 @@ ALSO = {  # file or folder → further parts it may import
     "aggregator/cli.py": {"aggregator.screen", "aggregator.verbs"},
     "aggregator/decisions/": {"aggregator.city"},  # what may be done about the city
     "aggregator/projections/city.py": {"aggregator.city"},
-    "aggregator/config.py": {"aggregator.decisions", "aggregator.access"},  # whose settings it reads
+    "aggregator/config.py": {"aggregator.decisions", "aggregator.access", "aggregator.rollout"},  # whose settings it reads
     "aggregator/api/": {"aggregator.access", "aggregator.config"},  # who may; where it listens
     "aggregator/api/parts.py": {"aggregator.ingest", "aggregator.projections"},  # what lives in the server
     "aggregator/api/atlas.py": {"aggregator.city"},
@@ -71,7 +71,14 @@ HOME = {  # third-party package → the only files or folders that may import it
     "aiomqtt": {"edge_agent/sources/mqtt", "aggregator/api/ngsi/sender.py"},
     "paho": {"edge_agent/sources/mqtt", "edge_agent/verbs/simulate"},
     "apsw": {"edge_agent/buffer", "aggregator/stores"},
-    "cryptography": {"edge_agent/sync", "aggregator/security", "protos/tls.py", "protos/bundle.py"},
+    "cryptography": {
+        "edge_agent/sync",
+        "aggregator/ledger",
+        "aggregator/security",
+        "protos/tls.py",
+        "protos/bundle.py",
+        "protos/note.py",
+    },
     "flatbuffers": {"aggregator/learning"},
     "grpc": {"edge_agent/sync", "edge_agent/local", "aggregator/ingest", "aggregator/security"},
     "pyarrow": {"edge_agent/verbs/buffer", "aggregator/verbs/export"},
