@@ -278,20 +278,32 @@ class DesiredReceipt(_message.Message):
     def __init__(self, version: _Optional[int] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Checkpoint(_message.Message):
-    __slots__ = ("note", "consistency")
+    __slots__ = ("note", "consistency", "old_size", "vkey")
     NOTE_FIELD_NUMBER: _ClassVar[int]
     CONSISTENCY_FIELD_NUMBER: _ClassVar[int]
+    OLD_SIZE_FIELD_NUMBER: _ClassVar[int]
+    VKEY_FIELD_NUMBER: _ClassVar[int]
     note: bytes
     consistency: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, note: _Optional[bytes] = ..., consistency: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    old_size: int
+    vkey: str
+    def __init__(self, note: _Optional[bytes] = ..., consistency: _Optional[_Iterable[bytes]] = ..., old_size: _Optional[int] = ..., vkey: _Optional[str] = ...) -> None: ...
 
 class Cosignature(_message.Message):
-    __slots__ = ("checkpoint_digest", "signature")
+    __slots__ = ("checkpoint_digest", "signature", "vkey", "held_size", "held_note", "conflict")
     CHECKPOINT_DIGEST_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    VKEY_FIELD_NUMBER: _ClassVar[int]
+    HELD_SIZE_FIELD_NUMBER: _ClassVar[int]
+    HELD_NOTE_FIELD_NUMBER: _ClassVar[int]
+    CONFLICT_FIELD_NUMBER: _ClassVar[int]
     checkpoint_digest: bytes
     signature: bytes
-    def __init__(self, checkpoint_digest: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    vkey: str
+    held_size: int
+    held_note: bytes
+    conflict: str
+    def __init__(self, checkpoint_digest: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., vkey: _Optional[str] = ..., held_size: _Optional[int] = ..., held_note: _Optional[bytes] = ..., conflict: _Optional[str] = ...) -> None: ...
 
 class Prior(_message.Message):
     __slots__ = ("domain", "k", "dt_ns", "states", "mean", "variance")

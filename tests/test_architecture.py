@@ -55,6 +55,7 @@ ALSO = {  # file or folder → further parts it may import
     "aggregator/cli.py": {"aggregator.screen", "aggregator.verbs"},
     "aggregator/decisions/": {"aggregator.city"},  # what may be done about the city
     "aggregator/projections/city.py": {"aggregator.city"},
+    "aggregator/projections/ledger.py": {"aggregator.ledger"},
     "aggregator/config.py": {"aggregator.decisions", "aggregator.access", "aggregator.rollout"},  # whose settings it reads
     "aggregator/api/": {"aggregator.access", "aggregator.config"},  # who may; where it listens
     "aggregator/api/parts.py": {"aggregator.ingest", "aggregator.projections"},  # what lives in the server

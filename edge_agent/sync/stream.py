@@ -31,6 +31,8 @@ class Stream:
         self._sender: Sender | None = None
         self._judged = asyncio.Event()
         self._verdict = Verdict()
+        self._shown = asyncio.Event()
+        self._checkpoint: pb.Checkpoint | None = None
 
     def wake(self) -> None:
         """There is something new to send."""
@@ -48,6 +50,7 @@ class Stream:
                     self._read(session),
                     self._watch(session),
                     self._mark(session),
+                    self._witness(),
                 ):
                     tasks.create_task(work)
         except* grpc.aio.AioRpcError as group:
@@ -129,7 +132,7 @@ class Stream:
             "order": self._command,
             "revoke_orders": self._command,
             "desired": self._command,
-            "checkpoint": self._command,
+            "checkpoint": self._show,
             "prior": self._prior,
             "refusal": self._refusal,
         }
@@ -171,6 +174,27 @@ class Stream:
     def _command(self, session: Session, message: pb.ToGateway) -> None:
         self._a.counts.orders_total += 1
         self._a.on_order(getattr(message, str(message.WhichOneof("body"))))
+
+    def _show(self, session: Session, message: pb.ToGateway) -> None:
+        """Only the newest counts: each extends all before it."""
+        self._checkpoint = message.checkpoint
+        self._shown.set()
+
+    async def _witness(self) -> None:
+        """Judge checkpoints of the ledger, off the loop: the disk must not hold up batches."""
+        while True:
+            await self._shown.wait()
+            self._shown.clear()
+            witness, checkpoint = self._a.witness, self._checkpoint
+            if witness is None or checkpoint is None or not self._a.time.sure:
+                continue
+            try:
+                told = await asyncio.to_thread(witness.answer, self._a.gateway, checkpoint, self._a.time.utc_ns())
+            except OSError as error:
+                log.error("the ledger is not witnessed: %s", error)
+                continue
+            self._a.outbox.append(pb.FromGateway(gateway=self._a.gateway, cosignature=told))
+            self.wake()
 
     def _prior(self, session: Session, message: pb.ToGateway) -> None:
         if not self._a.priors.take(message.prior):

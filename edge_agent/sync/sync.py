@@ -22,6 +22,7 @@ from edge_agent.sync.stream import Stream
 from edge_agent.sync.surroundings import OUTBOX_MAX, Command, Surroundings
 from edge_agent.sync.trusted import TrustedTime
 from edge_agent.sync.tunnel import CHUNK, Traffic, Tunnel, check_server, dial, drop, socket_place
+from edge_agent.sync.witness import Witness
 from protos import sync_pb2 as pb
 from protos import sync_pb2_grpc as services
 from protos import telemetry_pb2 as telemetry
@@ -54,6 +55,7 @@ class Sync:
         catalogue: telemetry.Catalogue,
         status: Callable[[], pb.Status],
         on_order: Callable[[Command], None] | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self._settings, self._identity, self._clock, self._time = settings, identity, clock, time
         self.counts, self.traffic, self.priors = Counts(), Traffic(), Priors()
@@ -68,6 +70,7 @@ class Sync:
             status=status,
             counts=self.counts,
             priors=self.priors,
+            witness=witness,
             outbox=deque(maxlen=OUTBOX_MAX),
         )
         self._registry = Registry(identity, time, clock, settings.name)
@@ -91,7 +94,8 @@ class Sync:
     ) -> Self:
         """The link of a configured gateway; its identity is below `state_dir`."""
         identity = Identity(config.state_dir / "identity")
-        return cls(Settings.of(config), identity, buffer, clock, time, catalogue, status, on_order)
+        witness = Witness(config.state_dir / "witness")
+        return cls(Settings.of(config), identity, buffer, clock, time, catalogue, status, on_order, witness)
 
     # ---- what others ask of it
 
@@ -141,6 +145,8 @@ class Sync:
             "resent_on_request_total": float(counts.resent_on_request_total),
             "renewals_total": float(counts.renewals_total),
             "orders_total": float(counts.orders_total),
+            "ledger_cosigned_total": float(self._around.witness.cosigned_total if self._around.witness else 0),
+            "ledger_conflicts": float(self._around.witness.conflicts if self._around.witness else 0),
         }
 
     def report(self) -> dict[str, object]:
