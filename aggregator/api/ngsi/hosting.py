@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from aggregator.api.ngsi import core, times
 from aggregator.api.ngsi.answer import NO_CONTENT, Answer, created, json_answer
-from aggregator.api.ngsi.broker import HOSTED, Broker
+from aggregator.api.ngsi.broker import CITY, HOSTED, Broker
 from aggregator.api.ngsi.errors import BadRequest, InvalidRequest, OperationNotSupported, ResourceNotFound
 from aggregator.api.ngsi.request import Call
 from aggregator.api.ngsi.words import CORE, DEFAULT_TENANT, Json, is_uri
@@ -69,8 +69,16 @@ def entry_of(broker: Broker, name: str) -> Json | None:
 def entries(broker: Broker) -> Iterator[Json]:
     now = times.text(broker.began_ns)
     yield {"localId": CORE, "URL": CORE, "kind": "Cached", "createdAt": now, "body": core.document()}
+    yield city(broker)
     for _, kept in broker.store.documents(KIND, DEFAULT_TENANT):
         yield kept
+
+
+def city(broker: Broker) -> Json:
+    """The context of the city's own entities."""
+    url = HOSTED + CITY
+    body = broker.contexts.document(url)
+    return {"localId": CITY, "URL": url, "kind": "Hosted", "createdAt": times.text(broker.began_ns), "body": body}
 
 
 def told(entry: Json) -> Json:
@@ -105,7 +113,7 @@ def named(call: Call) -> Json:
     name = call.path[0]
     if core.is_core(name):
         return next(entries(call.broker))
-    found = entry_of(call.broker, name)
+    found = city(call.broker) if name.rpartition(HOSTED)[2] == CITY else entry_of(call.broker, name)
     if found is None:
         raise ResourceNotFound(f"{name}: no such @context here")
     return found
@@ -121,8 +129,8 @@ def delete(call: Call) -> Answer:
         call.broker.contexts.reread(found["URL"])
         return NO_CONTENT
     found = named(call)
-    if core.is_core(found["URL"]):
-        raise BadRequest("the core context stays")
+    if core.is_core(found["URL"]) or found["localId"] == CITY:
+        raise BadRequest(f"{found['URL']} stays")
     call.broker.store.drop_document(KIND, DEFAULT_TENANT, found["localId"])
     call.broker.contexts.forget()
     return NO_CONTENT
