@@ -71,6 +71,11 @@ class Atlas:
                 found.setdefault(wire.asset, []).append(wire)
         return found
 
+    @cached_property
+    def at(self) -> Mapping[str, str]:
+        """point → the asset it is at."""
+        return {wire.point: wire.asset for some in self.wires.values() for wire in some}
+
     def line(self, asset: Asset) -> list[tuple[float, float]]:
         """Longitude and latitude along it; one place for what stands, none for what has no place."""
         if asset.path:

@@ -7,11 +7,14 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
+from starlette.routing import WebSocketRoute
 
 from aggregator.access.settings import address
 from aggregator.api.gate import DoorGate
+from aggregator.api.page import files
 from aggregator.api.parts import Parts
 from aggregator.api.site import every_route, site
+from aggregator.api.stream import Hub
 
 LOG = logging.getLogger(__name__)
 STOP_S = 3  # what open requests get to end
@@ -40,7 +43,9 @@ class Web:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
         self.port: int = self._socket.getsockname()[1]
-        app = site(parts, DoorGate(parts), every_route())
+        gate = DoorGate(parts)
+        self._hub = Hub(parts, gate)
+        app = site(parts, gate, every_route(), [WebSocketRoute("/api/v1/live", self._hub.serve), *files()])
         self._server = Quiet(
             uvicorn.Config(
                 app,
@@ -73,12 +78,14 @@ class Web:
     async def run(self) -> None:
         """Serve until cancelled."""
         serving = asyncio.ensure_future(self._server.serve([self._socket]))
+        telling = asyncio.create_task(self._hub.run())
         try:
-            await asyncio.shield(serving)
-        except asyncio.CancelledError:
+            await asyncio.wait([serving, telling], return_when=asyncio.FIRST_COMPLETED)
+        finally:
             self._server.should_exit = True
-            await serving
-            raise
+            telling.cancel()
+            await asyncio.gather(serving, asyncio.wait([telling]))
+        await telling  # raises what it raised
 
     def close(self) -> None:
         self._socket.close()

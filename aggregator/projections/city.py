@@ -18,7 +18,7 @@ from aggregator.city.live import Lane, Live
 from aggregator.city.priors import priors
 from aggregator.projections.history import READ_BYTES, READ_ROWS, unbroken
 from aggregator.stores import Log, Row, StoreError
-from aggregator.stores.city import AlarmRow, CityStore, Forecast, Shown
+from aggregator.stores.city import AlarmRow, CityStore, Forecast, Picture, Shown
 from aggregator.twin import Floats
 from aggregator.twin.alarms import BadAlarm, Name, Transition
 from aggregator.twin.measurement import Stamp
@@ -48,6 +48,8 @@ class CityProjection:
         self.log, self.store, self.city = log, store, city
         self.desk = Desk()
         self.priors: Mapping[str, Sequence[sync_pb2.Prior]] = {}  # by gateway; a new mapping when there is news
+        self.pictures: Mapping[str, Picture] = {}  # the newest of each domain; a new mapping when there is news
+        self.alarms_told = 0  # rises with every transition that is told
         self._clock = clock or SystemClock()
         self._live: Live | None = None
         self._upto, self._kept = 0, store.checkpoints()[0]
@@ -141,6 +143,8 @@ class CityProjection:
             pictures = [(belief.k, single(belief.x), single(belief.sd)) for belief in one.news()]
             if pictures:
                 self.store.record(name, one.domain.dt_ns, now_ns, pictures)
+                k, x, sd = max(pictures, key=lambda each: each[0])
+                self.pictures = {**self.pictures, name: Picture(k, one.domain.dt_ns, x, sd)}
         return self.desk.look(self.live.lanes.values(), self.live.findings(), self.live.failures(), now_ns)
 
     def _foresee(self, now_ns: int) -> list[Transition]:
@@ -179,6 +183,7 @@ class CityProjection:
     def _tell(self, told: Sequence[Transition]) -> None:
         if not told:
             return
+        self.alarms_told += len(told)
         rows = [self._row(name, told) for name in {one.name for one in told}]
         self.store.put_alarms(
             rows,

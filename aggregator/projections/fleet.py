@@ -53,6 +53,10 @@ class Fleet:
         """As it was told last; None: never since the server began."""
         return self._all.get(gateway)
 
+    def versions(self) -> tuple[int, ...]:
+        """Another one once a gateway came, went or told how it is."""
+        return tuple(one.since_ns ^ one.status_ns for one in self._all.values())
+
     def joined(self, gateway: str, at_ns: int, not_after_ns: int, hello: sync_pb2.Hello) -> None:
         one = self._touch(gateway)
         one.connected, one.since_ns, one.why = True, at_ns, ""

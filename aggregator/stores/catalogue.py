@@ -175,6 +175,11 @@ class Catalogue:
         query = "SELECT * FROM audit WHERE number > ? ORDER BY number LIMIT ?"
         return [Audit(*one) for one in self.connection.execute(query, (after, limit))]
 
+    def newest_audit(self) -> int:
+        """The number of the newest row."""
+        (number,) = self.connection.execute("SELECT coalesce(max(number), 0) FROM audit").fetchone() or (0,)
+        return int(number)
+
     def gateways(self) -> list[Gateway]:
         return [Gateway(*one) for one in self.connection.execute("SELECT * FROM gateway ORDER BY id")]
 

@@ -70,6 +70,20 @@ class Moment:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Picture:
+    """The newest step of a domain, as viewers are shown it."""
+
+    k: int
+    dt_ns: int
+    x: Shown  # (n,)
+    sd: Shown  # (n,)
+
+    @property
+    def t_ns(self) -> int:
+        return self.k * self.dt_ns
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Forecast:
     """What was expected, after step `k`, of the steps k + 1 … k + T."""
 

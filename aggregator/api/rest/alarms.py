@@ -20,7 +20,7 @@ AT_ONCE = 500
 
 
 class AlarmItem(msgspec.Struct, frozen=True):
-    """`priority` 1 is the most urgent."""
+    """`priority` 1 is the most urgent. `place` is where on the map: the asset itself, or what its point is at."""
 
     asset: str
     condition: str
@@ -32,6 +32,7 @@ class AlarmItem(msgspec.Struct, frozen=True):
     limit: float | None
     action: str
     why: str
+    place: str
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -87,7 +88,8 @@ def alarms(call: Call) -> Items[AlarmItem]:
 
 
 def item_of(row: AlarmRow, atlas: Atlas) -> AlarmItem:
-    domain = atlas.assets[row.asset][0] if row.asset in atlas.assets else row.asset.partition(" ")[0]
+    place = row.asset if row.asset in atlas.assets else atlas.at.get(row.asset, "")
+    domain = atlas.assets[place][0] if place else row.asset.partition(" ")[0]
     return AlarmItem(
         row.asset,
         row.condition,
@@ -99,6 +101,7 @@ def item_of(row: AlarmRow, atlas: Atlas) -> AlarmItem:
         number(row.limit),
         row.action,
         row.why,
+        place,
     )
 
 
