@@ -2,12 +2,13 @@
 
 import asyncio
 import fcntl
+import hashlib
 import json
 import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -17,11 +18,14 @@ from aggregator.config import Config
 from aggregator.ingest.dispatch import LOOK_NS, Dispatch
 from aggregator.ingest.intake import Intake
 from aggregator.ingest.line import Line
+from aggregator.ingest.notary import Notary
 from aggregator.ingest.servicer import Sync, add_sync, listener
 from aggregator.ingest.streams import BEAT_NS, Streams
+from aggregator.ledger.book import Book
 from aggregator.limits import NS
 from aggregator.projections.fleet import Fleet
 from aggregator.projections.history import HistoryProjection
+from aggregator.projections.ledger import LedgerProjection
 from aggregator.projections.rebuild import rebuild_lost
 from aggregator.security.admission import Admission, Peer
 from aggregator.security.authority import OwnAuthority
@@ -83,12 +87,15 @@ class App:
             settled=self.streams.settle,
             repair=lambda: rebuild_lost(self.history, self.log),
         )
-        self.projections: list[Projection] = [self._history]
+        self.ledger = ledger_of(config, self.log, self.clock)
+        self.notary = Notary(self.streams, self.ledger, self.catalogue.note, self.clock)
+        self.intake.cosignatures = self.notary.heard
+        self.projections: list[Projection] = [self._history, self.ledger]
         self.city: CityStore | None = None
         self._city: CityProjection | None = None
         self._told: Mapping[str, Sequence[sync_pb2.Prior]] = {}
         self.steward: Steward | None = None
-        self._closing: list[Callable[[], None]] = []
+        self._closing: list[Callable[[], None]] = [self.ledger.close]
         if config.city is not None:
             self._join_city(config.city)
         self.web: Web | None = None
@@ -152,6 +159,7 @@ class App:
             ("heartbeat", lambda: self._every(BEAT_NS, self._beat)),
             ("watch", lambda: self._every(WATCH_NS, self._watch)),
             ("orders", lambda: self._every(LOOK_NS, self.dispatch.tick)),
+            ("witnesses", self.notary.run),
             ("chores", lambda: self._every(CHORES_NS, self._chores)),
             *((one.name, one.run) for one in self.projections),
             *((("decisions", partial(self._every, NS, self.steward.tick)),) if self.steward else ()),
@@ -290,3 +298,16 @@ def lock(config: Config) -> TextIO:
         file.close()
         raise StoreError(f"{config.state_dir}: another aggregator runs on this state; stop it first") from error
     return file
+
+
+def ledger_of(config: Config, log: SqliteLog, clock: Clock) -> LedgerProjection:
+    """The ledger, begun with what the server is configured by. Raises StoreError."""
+    with closing(Catalogue(config.catalogue)) as catalogue:
+        policy = Path(config.record.policy) if config.record.policy else None
+        for path in (config.path, config.city, policy):
+            if path is not None and path.is_file():
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                catalogue.note_change(clock.wall_ns(), "aggregator", "configuration", path.name, f"sha256 {digest}")
+    book = Book(config.ledger, config.record.origin, policy)
+    table = Catalogue(config.catalogue, read_only=True)
+    return LedgerProjection(log, table, book, clock, int(config.record.checkpoint_s * NS))

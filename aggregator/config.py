@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from aggregator.access import settings as web
-from aggregator.access.settings import Web
+from aggregator.access.settings import Oidc, Web
 from aggregator.decisions import policy
 from aggregator.decisions.policy import Policy
+from aggregator.ledger import settings as ledger
+from aggregator.ledger.settings import LedgerSettings
 from aggregator.limits import Limits
 from aggregator.rollout import policy as rollout
 from aggregator.rollout.policy import Policy as RolloutPolicy
@@ -30,6 +32,8 @@ KEYS: dict[str, dict[str, type]] = {
     "decisions": policy.KEYS,
     "rollout": rollout.KEYS,
     "web": web.KEYS,
+    "oidc": web.OIDC_KEYS,
+    "ledger": ledger.KEYS,
     "limits": {one.name: float if one.type is float else int for one in fields(Limits)},
 }
 WORDS = {int: "a number", float: "a number", list: "a list of texts", bool: "true or false"}
@@ -81,6 +85,21 @@ listen = "{host}:7444"
 listen = "127.0.0.1:7480"      # "" is none of it; beyond this machine with a certificate only
 # certificate = "web.pem"      # and key = "web.key": TLS
 # name = "https://twin.example.org"     # what browsers call it, when that is not `listen`
+# contexts_dir = "contexts"    # @contexts of the NGSI-LD API beside those that are shipped; none is ever downloaded
+
+[oidc]                         # people who sign in elsewhere; their way back to us is NAME/api/v1/oidc/callback
+# issuer = "https://id.example.org/realms/city"
+# client_id = "citytwin"
+# secret_file = "oidc.secret"
+# authority = ""               # PEM of who vouches for its certificate, when browsers do not know them
+# name_claim = "preferred_username"
+# role_claim = "groups"        # dots lead into objects, as realm_access.roles
+# operators = ["control-room"] # words of it; as well admins, engineers, auditors, viewers
+
+[ledger]                       # the record that nobody can rewrite; `aggregator ledger` shows it
+# origin = ""                  # its name for ever, as twin.example.org/ledger; one is made of its key
+# policy = "witnesses.policy"  # whose cosignatures count (`aggregator ledger policy`); else half the gateways
+# checkpoint_s = 60.0          # between two signatures
 
 [limits]
 # gateways = 2000
@@ -109,6 +128,8 @@ class Config:
     decisions: Policy = field(default_factory=Policy)
     rollout: RolloutPolicy = field(default_factory=RolloutPolicy)
     web: Web = field(default_factory=Web)
+    oidc: Oidc = field(default_factory=Oidc)
+    record: LedgerSettings = field(default_factory=LedgerSettings)  # [ledger]
 
     @property
     def catalogue(self) -> Path:
@@ -136,6 +157,11 @@ class Config:
     def scenarios(self) -> Path:
         """Scenarios that were run, and what became of them."""
         return self.state_dir / "scenarios.sqlite"
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's folder."""
+        return self.state_dir / "ledger"
 
     @property
     def ca(self) -> Path:
@@ -189,6 +215,8 @@ def load(path: Path) -> Config:
         policy.of(part["decisions"]),
         rollout.of(part["rollout"]),
         web.of(part["web"], path.parent),
+        web.oidc_of(part["oidc"], path.parent),
+        ledger.of(part["ledger"], path.parent),
     )
 
 
@@ -227,10 +255,11 @@ def _faults(path: Path, lines: Lines, content: Mapping[str, Any]) -> Iterator[st
                 f"{path}:{lines[name, 'listen']}: {name}.listen = {listen!r}: gateways cannot dial that; "
                 f'add what they dial: address = "twin.example.org{listen[listen.rindex(":") :]}"'
             )
-    asked = content.get("web", {})
-    if isinstance(asked, dict) and (wrong := web.fault(asked)):
-        key, why = wrong
-        yield f"{path}:{lines['web', key]}: web.{key} = {asked.get(key)!r}: {why}"
+    for name, fault in (("web", web.fault), ("oidc", web.oidc_fault)):
+        asked = content.get(name, {})
+        if isinstance(asked, dict) and (wrong := fault(asked)):
+            key, why = wrong
+            yield f"{path}:{lines[name, key]}: {name}.{key} = {asked.get(key)!r}: {why}"
     if "state_dir" not in content.get("aggregator", {}):
         yield f"{path}:1: aggregator.state_dir is missing: name the directory that `aggregator init` made"
 
@@ -248,7 +277,7 @@ def _fault(section: str, key: str, value: object) -> str:
     nothing = section == "web" and not value
     if key in ("listen", "address") and isinstance(value, str) and not (_is_address(value) or nothing):
         return "write host:port, the port from 0 to 65535"
-    checked = {"decisions": policy.fault, "rollout": rollout.fault}.get(section)
+    checked = {"decisions": policy.fault, "rollout": rollout.fault, "ledger": ledger.fault}.get(section)
     if checked is not None and (wrong := checked(key, value)):
         return wrong
     if isinstance(value, (int, float)) and (value < 0 or (section == "limits" and value == 0)):

@@ -56,11 +56,16 @@ ALSO = {  # file or folder → further parts it may import
     "aggregator/decisions/": {"aggregator.city"},  # what may be done about the city
     "aggregator/projections/city.py": {"aggregator.city"},
     "aggregator/projections/ledger.py": {"aggregator.ledger"},
-    "aggregator/config.py": {"aggregator.decisions", "aggregator.access", "aggregator.rollout"},  # whose settings it reads
+    "aggregator/config.py": {
+        "aggregator.decisions",
+        "aggregator.ledger",
+        "aggregator.access",
+        "aggregator.rollout",
+    },  # whose settings it reads
     "aggregator/api/": {"aggregator.access", "aggregator.config"},  # who may; where it listens
     "aggregator/api/parts.py": {"aggregator.ingest", "aggregator.projections"},  # what lives in the server
     "aggregator/api/atlas.py": {"aggregator.city"},
-    "aggregator/api/rest/": {"aggregator.decisions", "aggregator.projections"},
+    "aggregator/api/rest/": {"aggregator.decisions", "aggregator.projections", "aggregator.rollout"},
     "aggregator/decisions/checkpointed.py": {"aggregator.city"},
     "aggregator/decisions/run.py": {"aggregator.city", "aggregator.domains"},  # couplings and flows are theirs
     "aggregator/decisions/scenario_file.py": {"aggregator.city", "aggregator.domains"},

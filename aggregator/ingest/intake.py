@@ -47,6 +47,7 @@ class Intake:
         self._hellos: list[Hello] = []
         self._clocks: dict[tuple[str, bytes], ClockRow] = {}
         self.receipts: Callable[[str, sync_pb2.OrderReceipt], None] = lambda gateway, receipt: None
+        self.cosignatures: Callable[[str, sync_pb2.Cosignature], None] = lambda gateway, cosignature: None
         self._others: dict[str, Handler] = {
             "hello": self._hello,
             "clock": self._clock_reading,
@@ -55,6 +56,7 @@ class Intake:
             "status": self._status,
             "unavailable": self._unavailable,
             "receipt": self._receipt,
+            "cosignature": self._cosignature,
         }
 
     async def read(self, line: Line, session: Session, requests: AsyncIterable[sync_pb2.FromGateway]) -> None:
@@ -156,6 +158,8 @@ class Intake:
         if not all(one.device and one.name and "/" not in one.device + one.name for one in points):
             raise Breach("catalogue: every point needs a device and a name, without a slash", final=True)
         self._catalogue.put_points(line.gateway, sent.district, points, sent.digest)
+        told = f"{len(points)} points, digest {sent.digest.hex()[:64]}"
+        self._catalogue.note(self.clock.wall_ns(), line.gateway, "points", line.gateway, told)
 
     async def _status(self, line: Line, session: Session, message: sync_pb2.FromGateway) -> None:
         if len(message.status.gauges) + len(message.status.facts) > STATUS_MAX:
@@ -170,6 +174,9 @@ class Intake:
 
     async def _receipt(self, line: Line, session: Session, message: sync_pb2.FromGateway) -> None:
         self.receipts(line.gateway, message.receipt)
+
+    async def _cosignature(self, line: Line, session: Session, message: sync_pb2.FromGateway) -> None:
+        self.cosignatures(line.gateway, message.cosignature)
 
     async def _batch(self, line: Line, session: Session, batch: telemetry_pb2.Batch) -> None:
         judged = session.judge(batch, self.clock.wall_ns())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aggregator.ledger import entry
-from aggregator.ledger.keys import LedgerError, signer
+from aggregator.ledger.keys import LedgerError, load
 from aggregator.ledger.policy import Policy, majority, parse
 from aggregator.ledger.receipt import Receipt
 from aggregator.ledger.tree import Edge
@@ -15,7 +15,7 @@ from aggregator.stores import Row
 from aggregator.stores.catalogue import Audit
 from aggregator.stores.ledger import LedgerStore, Signed
 from protos import tlog
-from protos.note import COSIGNATURE, Head, Malformed, Note, Signature, Unsigned, Verifier
+from protos.note import COSIGNATURE, ED25519, Head, Malformed, Note, Signature, Signer, Unsigned, Verifier
 
 FILE, KEY = "ledger.sqlite", "ledger.key"
 LOOKED_BACK = 50  # checkpoints that are asked for one with a quorum
@@ -26,10 +26,13 @@ class Book:
 
     def __init__(self, directory: Path, origin: str, policy: Path | None = None) -> None:
         """Raises LedgerError, PolicyError or StoreError."""
-        self.signer = signer(directory / KEY, origin)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = load(directory / KEY)
         self.store = LedgerStore(directory / FILE)
         self._policy = read_policy(policy)
         marks = self.store.marks()
+        origin = origin or marks.origin or f"citytwin/{key.public_key().public_bytes_raw().hex()[:16]}"
+        self.signer = Signer(origin, ED25519, key)
         if marks.origin not in ("", origin):
             raise LedgerError(
                 f"{self.store.path}: is the ledger of {marks.origin}, not {origin}: set [ledger] origin back, or move"

@@ -15,14 +15,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from aggregator.stores import StoreError
-from protos.note import ED25519, Signer
 
 
 class LedgerError(StoreError):
     """What is wrong with the ledger, with the remedy."""
 
 
-def signer(path: Path, origin: str) -> Signer:
+def load(path: Path) -> Ed25519PrivateKey:
     """The key at `path`, made if there is none. Raises LedgerError."""
     try:
         if not path.exists():
@@ -36,7 +35,7 @@ def signer(path: Path, origin: str) -> Signer:
         raise LedgerError(f"{path}: no key can be read from it: bring it back from a backup with keys") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise LedgerError(f"{path}: not an Ed25519 key: bring it back from a backup with keys")
-    return Signer(origin, ED25519, key)
+    return key
 
 
 def make(path: Path) -> None:

@@ -46,10 +46,10 @@ def sources(state: Path, history: Path, *, keys: bool) -> Iterator[Source]:
         yield Source(str(below / NAME), True)
     for name in day_names(history):
         yield Source(str(below / (name + SUFFIX)), True)
-    for name in ("log.sqlite", "catalogue.sqlite", "scenarios.sqlite"):
+    for name in ("ledger/ledger.sqlite", "log.sqlite", "catalogue.sqlite", "access.sqlite", "scenarios.sqlite"):
         if (state / name).exists():
             yield Source(name, True)
-    for path in sorted((state / "ca").rglob("*")):
+    for path in (*sorted((state / "ca").rglob("*")), state / "ledger/ledger.key"):
         if keys and path.is_file():
             yield Source(str(path.relative_to(state)), False)
 

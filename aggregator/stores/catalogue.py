@@ -162,6 +162,14 @@ class Catalogue:
         with sqlite.transaction(self.connection):
             self._note(at_ns, actor, act, subject, detail)
 
+    def note_change(self, at_ns: int, actor: str, act: str, subject: str, detail: str) -> None:
+        """An audit row, unless the newest one of this act and subject says the same."""
+        with sqlite.transaction(self.connection):
+            query = "SELECT detail FROM audit WHERE act = ? AND subject = ? ORDER BY number DESC LIMIT 1"
+            before = self.connection.execute(query, (act, subject)).fetchone()
+            if before is None or before[0] != detail[:DETAIL_MAX]:
+                self._note(at_ns, actor, act, subject, detail)
+
     def note_within(self, at_ns: int, actor: str, act: str, subject: str, detail: str) -> None:
         """One of several audit rows of a change, inside a transaction of the caller's."""
         self._note(at_ns, actor, act, subject, detail)

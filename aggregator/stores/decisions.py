@@ -143,6 +143,8 @@ class Decisions:
             one.gateway, one.point, one.value, one.lasts_ns, f"decision {row.id}", row.changed_ns, why=one.why
         )
         self._connection.execute("INSERT INTO decision_act VALUES (?, ?, ?)", (row.id, one.act, order.id))
+        told = f"{order.id}: {one.point} = {one.value:g} for {one.lasts_ns // 10**9} s {one.why}"
+        self._catalogue.note_within(row.changed_ns, f"decision {row.id}", "order", one.gateway, told)
 
     def _withdraw(self, row: DecisionRow, why: str) -> None:
         """What waits goes no more; what gateways have got is revoked there, by an all-stop: nothing less exists.
@@ -157,6 +159,7 @@ class Decisions:
         )
         for gateway in self._revocable(row):
             self._orders.write_stop(gateway, f"decision {row.id}", row.changed_ns, why[:200])
+            self._catalogue.note_within(row.changed_ns, f"decision {row.id}", "all-stop", gateway, why[:200])
 
     def _revocable(self, row: DecisionRow) -> list[str]:
         """Gateways where orders of this decision stand, and no others."""

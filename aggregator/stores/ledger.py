@@ -6,7 +6,7 @@ must be the same for everybody (checkpoints) is written before anybody is shown 
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -170,12 +170,10 @@ class LedgerStore:
 
     def checkpoints(self, limit: int = CHECKPOINTS_KEPT) -> list[Signed]:
         """The newest first, each with its cosignatures."""
-        rows = self.connection.execute("SELECT * FROM checkpoint ORDER BY size DESC LIMIT ?", (limit,)).fetchall()
-        return [Signed(size, text, (signature, *self._lines(size)), at) for size, text, signature, at in rows]
+        return self._signed("ORDER BY size DESC LIMIT ?", limit)
 
     def checkpoint(self, size: int) -> Signed | None:
-        rows = self.connection.execute("SELECT text, signature, at_ns FROM checkpoint WHERE size = ?", (size,))
-        return next((Signed(size, text, (line, *self._lines(size)), at_ns) for text, line, at_ns in rows), None)
+        return next(iter(self._signed("WHERE size = ?", size)), None)
 
     def put_cosignatures(self, size: int, rows: Sequence[tuple[str, str, str]], at_ns: int) -> None:
         """(name, vkey, line) of good cosignatures of the checkpoint of this size, all in one transaction."""
@@ -214,6 +212,13 @@ class LedgerStore:
             gone = self.connection.changes()
             self._mark({"minimum": minimum})
         return gone
+
+    def _signed(self, rest: str, value: int) -> list[Signed]:
+        rows: list[tuple[Any, ...]] = self.connection.execute(
+            f"SELECT size, text, signature, at_ns FROM checkpoint {rest}",  # noqa: S608 (our own words)
+            (value,),
+        ).fetchall()
+        return [Signed(size, text, (line, *self._lines(size)), at_ns) for size, text, line, at_ns in rows]
 
     def _lines(self, size: int) -> list[str]:
         query = "SELECT line FROM cosignature WHERE size = ? ORDER BY vkey"

@@ -163,6 +163,9 @@ class Orders:
                     "UPDATE instruction SET fate = ?, reason = ?, decided = ?, fate_ns = ? WHERE id = ?",
                     (one.fate, one.reason[:REASON_MAX], one.decided, one.at_ns, one.id),
                 )
+                if found[0] != one.fate:
+                    told = f"{one.id} {one.reason}".strip()
+                    self._catalogue.note_within(one.at_ns, one.gateway, f"order {one.fate}", one.gateway, told)
 
     def check(self, gateway: str, point: str, lasts_ns: int, why: str = "") -> None:
         """Raises StoreError for what cannot be ordered."""
