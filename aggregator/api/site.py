@@ -24,6 +24,7 @@ from aggregator.access.roles import Role
 from aggregator.api.parts import Parts
 from aggregator.api.problem import Denied, Fault, Invalid, Problem, TooLarge, Unauthenticated, Unavailable
 from aggregator.api.route import JSON, SAFE, Call, Empty, Gate, Identity, Route, checked
+from aggregator.stores import StoreError
 
 LOG = logging.getLogger(__name__)
 MODULES: tuple[str, ...] = (  # each has ROUTES: a literal table
@@ -33,6 +34,7 @@ MODULES: tuple[str, ...] = (  # each has ROUTES: a literal table
     "aggregator.api.rest.city",
     "aggregator.api.rest.decisions",
     "aggregator.api.rest.fleet",
+    "aggregator.api.rest.models",
     "aggregator.api.rest.session",
     "aggregator.api.rest.users",
 )
@@ -94,6 +96,8 @@ async def answer(
                 told = await anyio.to_thread.run_sync(route.handler, call, limiter=limiter, abandon_on_cancel=True)
     except Problem as problem:
         return told_of(problem)
+    except StoreError as error:
+        return told_of(Unavailable(str(error)))
     except TimeoutError:
         return told_of(Unavailable(f"it took longer than {ANSWER_S:g} s; ask for less"))
     if isinstance(told, Response):

@@ -13,19 +13,19 @@ from aggregator import config
 from aggregator.projections import fleet
 from aggregator.rollout import RolloutError
 from aggregator.rollout.course import Course
-from aggregator.rollout.engine import begun, row_of
+from aggregator.rollout.engine import begun
 from aggregator.rollout.plan import Rollout, Stage, begin, packed, unpacked
 from aggregator.rollout.reports import reports
+from aggregator.rollout.wishes import change, newest_of
 from aggregator.screen import fail, show
 from aggregator.stores import StoreError
 from aggregator.stores.catalogue import Catalogue
-from aggregator.stores.rollouts import Entry, Rollouts
+from aggregator.stores.rollouts import Rollouts
 from aggregator.verbs import selection
 from aggregator.verbs.enrol_token import actor
 from protos.bundle import BundleError, split
 from protos.model import Manifest, ModelError
 
-TRIES = 5  # of a change that the server was quicker with
 WHY_MAX = 80  # characters in a list
 ACTS = {  # act → what its name is of, and one line of help
     "approve": ("ROLLOUT", "agree to the wave that waits, or to the next one"),
@@ -150,40 +150,10 @@ def changed(settings: config.Config, args: argparse.Namespace) -> int:
     """What a person wants of one; what is refused is noted too."""
     catalogue = Catalogue(settings.catalogue)
     try:
-        one = change(Rollouts(catalogue), args.act, args.name, args.who or actor(), args.why)
+        rollouts = Rollouts(catalogue)
+        row = newest_of(rollouts, args.name) if args.act == "rollback" else rollouts.get(args.name)
+        one = change(rollouts, args.act, row, args.who or actor(), args.why, time.time_ns())
     finally:
         catalogue.close()
     print(packed(one) if args.json else f"{one.id}: {one.state.value} {one.reason}".rstrip())
     return 0
-
-
-def change(rollouts: Rollouts, act: str, name: str, by: str, why: str) -> Rollout:
-    """Raises RolloutError, and StoreError where the server is quicker again and again."""
-    for _ in range(TRIES):
-        row, now_ns = (newest_of(rollouts, name) if act == "rollback" else rollouts.get(name)), time.time_ns()
-        try:
-            one = wanted(unpacked(row.content), act, by, why, now_ns)
-        except RolloutError as error:
-            rollouts.catalogue.note(now_ns, by, f"rollout {act} refused", row.id, str(error))
-            raise
-        if rollouts.change(row_of(one, row.version, now_ns), by, [Entry(f"rollout {act}", row.id, why or one.title)]):
-            return one
-    raise StoreError(f"{name}: it changes faster than it can be read; try again")
-
-
-def newest_of(rollouts: Rollouts, twin: str) -> Any:
-    found = [row for row in rollouts.newest() if row.twin == twin and not row.over]
-    if not found:
-        raise StoreError(f"{twin}: no rollout that could be taken back; `aggregator models rollouts` lists them")
-    return found[0]
-
-
-def wanted(one: Rollout, act: str, by: str, why: str, now_ns: int) -> Rollout:
-    match act:
-        case "approve":
-            return one.approve(by, now_ns)
-        case "pause":
-            return one.pause(why or f"by {by}")
-        case "resume":
-            return one.resume(now_ns)
-    return one.abort(why or f"{act} by {by}")

@@ -104,6 +104,6 @@ class Account:
             kpi=dict(now.kpi),
             current=state.current.digest if state.current is not None else "",
             candidate=state.candidate.digest if state.candidate is not None else "",
-            refused=tuple(digest for digest, _ in refused),
+            refused=tuple(dict.fromkeys(digest for digest, _ in refused)),
             why=refused[0][1] if refused else "",
         )

@@ -149,7 +149,8 @@ class Models:
             bundle = await self._examine(kept, data, again=again)
         except (RolloutFault, BundleError) as error:
             self.rejected += 1
-            kept.account.rejected(hashlib.sha256(data).hexdigest(), str(error))
+            if (digest := hashlib.sha256(data).hexdigest()) not in kept.slots.state.digests:
+                kept.account.rejected(digest, str(error))
             log.warning("twin %s: a bundle was rejected: %s", twin, error)
             raise
         manifest = bundle.manifest

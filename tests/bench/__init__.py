@@ -39,6 +39,8 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "ensemble": "1,000 members of a load ensemble, each with its power flow",
     "junction": "an intersection in SUMO driven through Modbus by an agent; fixed, actuated, max-pressure beside it",
     "air-kriging": "PM2.5 in Beijing, each of 12 stations held out in turn; forecasts; interpolation and persistence",
+    "rollout-good": "pumps wear, NIS rises, a model learned anew from history reaches every gateway through the waves",
+    "rollout-bad": "poisoned models: caught, back everywhere, the levels in their band; without gates beside it",
     "route": "the fastest way on 20,000 crossings with times that are new for every question; networkx beside it",
     "routing": "collection routes: X-n101-k25 against the best known; a nearest-neighbour tour beside",
     "siting": "where depots stand: pmed1 and pmed5 to the proven optimum; swaps beside, and above 500 sites",
