@@ -11,6 +11,7 @@ from starlette.routing import WebSocketRoute
 
 from aggregator.access.settings import address
 from aggregator.api.gate import DoorGate
+from aggregator.api.ngsi.joined import Joined
 from aggregator.api.page import files
 from aggregator.api.parts import Parts
 from aggregator.api.site import every_route, site
@@ -45,7 +46,9 @@ class Web:
         self.port: int = self._socket.getsockname()[1]
         gate = DoorGate(parts)
         self._hub = Hub(parts, gate)
-        app = site(parts, gate, every_route(), [WebSocketRoute("/api/v1/live", self._hub.serve), *files()])
+        self._ngsi = Joined(parts, gate)
+        others = [WebSocketRoute("/api/v1/live", self._hub.serve), self._ngsi.mount, *files()]
+        app = site(parts, gate, every_route(), others)
         self._server = Quiet(
             uvicorn.Config(
                 app,
@@ -78,14 +81,18 @@ class Web:
     async def run(self) -> None:
         """Serve until cancelled."""
         serving = asyncio.ensure_future(self._server.serve([self._socket]))
-        telling = asyncio.create_task(self._hub.run())
+        beside = [asyncio.create_task(self._hub.run()), asyncio.create_task(self._ngsi.run())]
         try:
-            await asyncio.wait([serving, telling], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([serving, *beside], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._server.should_exit = True
-            telling.cancel()
-            await asyncio.gather(serving, asyncio.wait([telling]))
-        await telling  # raises what it raised
+            for one in beside:
+                one.cancel()
+            await asyncio.gather(serving, asyncio.wait(beside))
+        for one in beside:
+            if not one.cancelled():
+                one.result()  # raises what it raised
 
     def close(self) -> None:
         self._socket.close()
+        self._ngsi.close()

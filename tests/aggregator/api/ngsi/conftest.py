@@ -131,5 +131,5 @@ def point(lon: float, lat: float) -> dict[str, Any]:
     return {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [lon, lat]}}
 
 
-def building(name: str = "1", **attrs: Any) -> dict[str, Any]:
+def building(name: str = "1", /, **attrs: Any) -> dict[str, Any]:
     return {"id": f"urn:ngsi-ld:Building:{name}", "type": "Building", **attrs}
