@@ -25,6 +25,8 @@ VERBS: dict[str, str] = {  # verb → one line of help; its module is aggregator
     "points": "every point with its newest sample",
     "query": "readings of points: range, reduced to pixels, as of a time",
     "export": "write readings to Parquet, CSV or JSON lines",
+    "ledger": "the record that nobody can rewrite: entries, receipts, witnesses",
+    "verify-ledger": "check the ledger from the data up, or a receipt by itself",
     "verify-store": "check every byte of log and history",
     "backup": "a consistent copy of the stores, while they are in use",
     "restore": "bring a backup back",

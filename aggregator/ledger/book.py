@@ -4,6 +4,7 @@ All of it blocks on its file; one thread at a time. Nothing waits for it but who
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from aggregator.ledger import entry
@@ -90,18 +91,11 @@ class Book:
 
     def published(self) -> Signed | None:
         """The newest checkpoint that a quorum cosigned, or the newest one where there is none."""
-        policy = self.policy()
-        found = self.store.checkpoints(LOOKED_BACK)
-        return next((one for one in found if policy.met(Note.of(one.note))), found[0] if found else None)
+        return published(self.store, self.policy())
 
     def policy(self) -> Policy:
         """The configured one, with our own log; else more than half of the gateways that cosigned."""
-        if self._policy is None:
-            known = [(one.name, Verifier.of(one.vkey)) for one in self.store.witnesses()]
-            return majority(self.verifier, known)
-        if self.verifier not in self._policy.logs:
-            self._policy.logs.append(self.verifier)
-        return self._policy
+        return policy_for(self.store, self.verifier, self._policy)
 
     def consistency(self, old: int, size: int) -> list[bytes]:
         """Raises ProofError."""
@@ -128,6 +122,26 @@ class Book:
         if rows:
             self.store.put_cosignatures(signed.size, rows, now_ns)
         return wrong
+
+
+def published(store: LedgerStore, policy: Policy) -> Signed | None:
+    found = store.checkpoints(LOOKED_BACK)
+    return next((one for one in found if policy.met(Note.of(one.note))), found[0] if found else None)
+
+
+def policy_for(store: LedgerStore, log: Verifier, written: Policy | None) -> Policy:
+    if written is None:
+        return majority(log, [(one.name, Verifier.of(one.vkey)) for one in store.witnesses()])
+    if log not in written.logs:
+        written.logs.append(log)
+    return written
+
+
+def policy_of(directory: Path, written: Path | None) -> Policy:
+    """For who only reads: the policy of the ledger in `directory`. Raises StoreError."""
+    with closing(LedgerStore(directory / FILE, read_only=True)) as store:
+        key = load(directory / KEY)
+        return policy_for(store, Signer(store.marks().origin, ED25519, key).verifier, read_policy(written))
 
 
 def receipt(store: LedgerStore, signed: Signed | None, index: int) -> Receipt:

@@ -38,9 +38,16 @@ class Edge:
 
     def changed(self) -> Iterator[tuple[int, int, bytes]]:
         """(level, index, hashes) of every tile that is not as it was at the last call."""
-        for (level, index), hashes in self._full.items():
+        yield from self.full()
+        yield from self.partial()
+
+    def full(self) -> Iterator[tuple[int, int, bytes]]:
+        """The tiles that became full since the last call."""
+        full, self._full = self._full, {}
+        for (level, index), hashes in full.items():
             yield level, index, hashes
-        self._full = {}
+
+    def partial(self) -> Iterator[tuple[int, int, bytes]]:
         for level, row in enumerate(self._rows):
             if row:
                 yield level, self.size >> HEIGHT * (level + 1), bytes(row)

@@ -158,6 +158,12 @@ class LedgerStore:
         rows = self.connection.execute(query + " ORDER BY number LIMIT ?", (*values, limit))
         return [Kept(*one) for one in rows]
 
+    def newest(self, limit: int, kind: str = "", subject: str = "") -> list[Kept]:
+        """The newest of this kind and subject, in their order."""
+        query = "SELECT * FROM entry WHERE ? IN ('', kind) AND ? IN ('', subject) ORDER BY number DESC LIMIT ?"
+        rows = self.connection.execute(query, (kind, subject, limit)).fetchall()
+        return [Kept(*one) for one in reversed(rows)]
+
     # ---- checkpoints
 
     def put_checkpoint(self, size: int, text: str, signature: str, at_ns: int) -> None:
