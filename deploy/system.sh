@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install the Debian packages that the tests use, where that is possible; else say what will not run.
 set -uo pipefail
-declare -A wanted=([mosquitto]=mosquitto [socat]=socat [gcc]=gcc [pkg-config]=pkg-config)
+declare -A wanted=([mosquitto]=mosquitto [socat]=socat [gcc]=gcc [pkg-config]=pkg-config [chromium]=chromium)
 missing=()
 for program in "${!wanted[@]}"; do
     PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null || missing+=("${wanted[$program]}")

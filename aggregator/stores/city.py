@@ -202,6 +202,11 @@ class CityStore:
             raise StoreError(f"nothing is kept of {domain} then; {self._held(domain)}")
         return moment_of(row)
 
+    def begun(self, domain: str) -> bool:
+        """Whether there is any picture of it."""
+        query = "SELECT 1 FROM moment WHERE domain = ? LIMIT 1"
+        return self._connection.execute(query, (domain,)).fetchone() is not None
+
     def series(self, domain: str, from_ns: int, to_ns: int) -> list[Moment]:
         """Every step that ended between, as known now."""
         rows = self._connection.execute(

@@ -59,7 +59,8 @@ class ColumnItem(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """The state of a domain at `at`, as known from `known` on. The same places in all three lists."""
+    """The state of a domain at `at`, as known from `known` on; empty while nothing is known yet. The same places in all
+    three lists."""
 
     domain: str
     at: str
@@ -105,9 +106,11 @@ def state(call: Call) -> State:
     if name not in atlas.columns:
         raise Unknown(f"{name}: no domain of this city; there are {', '.join(atlas.domains)}")
     at_ns, known_ns = time_of("at", asked.at), time_of("known", asked.known)
-    with call.parts.city_store() as store:
-        moment = store.moment(name, at_ns, known_ns)
     columns = [ColumnItem(*one) for one in atlas.columns[name]]
+    with call.parts.city_store() as store:
+        if not store.begun(name):
+            return State(name, "", "", columns, [None] * len(columns), [None] * len(columns))
+        moment = store.moment(name, at_ns, known_ns)
     return State(name, utc(moment.t_ns), utc(moment.known_ns), columns, numbers(moment.x), numbers(moment.sd))
 
 

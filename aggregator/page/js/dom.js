@@ -32,6 +32,11 @@ export function table(columns, rows, attributes = {}) {
   return el("table", { class: "stack", "aria-label": attributes.label }, el("thead", {}, head), el("tbody", {}, body));
 }
 
+// What may be wider than the window: it scrolls by itself, by keyboard too.
+export function scroll(label, ...children) {
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, children);
+}
+
 // A dialog that asks for text fields; resolves to their values, or null.
 export function ask(title, fields, action, danger = false) {
   return new Promise((resolve) => {

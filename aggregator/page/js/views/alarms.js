@@ -1,13 +1,13 @@
 // Alarms: what stands, the most urgent first; acknowledge, shelve with an end, several at once; and the journal.
 
 import { get, may, OPERATORS, send } from "../api.js";
-import { ask, el, put, say, table } from "../dom.js";
+import { ask, el, put, say, scroll, table } from "../dom.js";
 import { moment, named, number, t } from "../words.js";
 
 export async function show(main, shared) {
   const chosen = new Set();
   let all = false;
-  const list = el("div", { class: "scroll" }), journal = el("div", { class: "scroll" }), acts = el("div", { class: "row" });
+  const list = scroll(t("view.alarms")), journal = scroll(t("alarms.journal")), acts = el("div", { class: "row" });
   const id = (one) => `${one.asset}\n${one.condition}`;
 
   async function act(what, more = {}) {

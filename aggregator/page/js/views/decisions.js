@@ -1,13 +1,13 @@
 // Decisions: what is proposed, why, from which state, what it gains; approve, reject, take back. And the orders.
 
 import { get, may, OPERATORS, send } from "../api.js";
-import { ask, el, put, say, table } from "../dom.js";
+import { ask, el, put, say, scroll, table } from "../dom.js";
 import { moment, named, number, t } from "../words.js";
 
 const COURSE = ["proposed", "approved", "dispatched", "acknowledged", "effective"];
 
 export async function show(main, shared) {
-  const list = el("div", { class: "cols" }), orders = el("div", { class: "scroll" });
+  const list = el("div", { class: "cols" }), orders = scroll(t("decisions.orders-label"));
 
   async function act(one, what) {
     const needsWhy = what !== "approve";
@@ -36,9 +36,9 @@ export async function show(main, shared) {
       el("div", { class: "row" }, el("h2", { class: "grow" }, named("domain", one.domain)), el("span", { class: "mono small soft" }, one.id)),
       el("ol", { class: "steps", "aria-label": t("decisions.course") }, steps.map((step) => el("li", { "aria-current": step === one.state ? "step" : undefined }, named("state", step)))),
       el("p", { class: "why" }, one.why), one.reason ? el("p", { class: "p2" }, one.reason) : null,
-      el("div", { class: "scroll" }, gains(one.expects.filter((gain) => gain.without !== gain.planned))),
+      scroll(t("decisions.expects"), gains(one.expects.filter((gain) => gain.without !== gain.planned))),
       one.expects.some((gain) => gain.without === gain.planned) ? el("p", { class: "soft small" }, t("decisions.same", { names: one.expects.filter((gain) => gain.without === gain.planned).map((gain) => named("indicator", gain.name)).join("; ") })) : null,
-      el("details", {}, el("summary", {}, t("decisions.orders", { count: one.acts.length, gateways: one.gateways.length })), el("div", { class: "scroll" }, table([
+      el("details", {}, el("summary", {}, t("decisions.orders", { count: one.acts.length, gateways: one.gateways.length })), scroll(t("decisions.orders-label"), table([
         { name: t("decisions.sets"), of: (each) => el("span", { class: "mono" }, `${each.gateway}/${each.point}`) }, { name: t("value"), number: true, of: (each) => number(each.value) },
         { name: t("decisions.from-until"), of: (each) => `${moment(each.start)} – ${moment(each.end)}` }, { name: t("decisions.fate"), of: (each) => (each.fate ? `${named("fate", each.fate)} ${each.reason}` : t("decisions.not-given")) },
       ], one.acts, { label: t("decisions.orders-label") }))),

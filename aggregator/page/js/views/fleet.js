@@ -1,13 +1,13 @@
 // The fleet: every gateway, how it is, what waits there, its clock, its certificate, its disk.
 
 import { get } from "../api.js";
-import { el, put, table } from "../dom.js";
+import { el, put, scroll, table } from "../dom.js";
 import { moment, named, number, t } from "../words.js";
 
 const DAY_MS = 86400e3;
 
 export async function show(main, shared) {
-  const box = el("div", { class: "scroll" });
+  const box = scroll(t("view.fleet"));
 
   async function load() {
     const { items } = await get("/fleet");

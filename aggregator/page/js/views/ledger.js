@@ -1,13 +1,13 @@
 // Who did what, and when.
 
 import { get } from "../api.js";
-import { el, put, table } from "../dom.js";
+import { el, put, scroll, table } from "../dom.js";
 import { moment, t } from "../words.js";
 
 const PAGE = 200;
 
 export async function show(main) {
-  const rows = [], box = el("div", { class: "scroll" }), more = el("div", { class: "row" });
+  const rows = [], box = scroll(t("view.ledger")), more = el("div", { class: "row" });
   let next = "", wanted = "";
 
   function draw() {

@@ -1,13 +1,13 @@
 // Who may come in: invite by a one-time link, change, remove; tokens for programs.
 
 import { get, send } from "../api.js";
-import { ask, el, put, table } from "../dom.js";
+import { ask, el, put, scroll, table } from "../dom.js";
 import { moment, t } from "../words.js";
 
 const ROLES = ["viewer", "operator", "engineer", "admin", "auditor"];
 
 export async function show(main, shared) {
-  const users = el("div", { class: "scroll" }), tokens = el("div", { class: "scroll" }), secret = el("div");
+  const users = scroll(t("view.users")), tokens = scroll(t("users.tokens")), secret = el("div");
   const told = (text, value) => put(secret, el("div", { class: "problem p4", role: "status" }, `${text}\n`, el("code", {}, value)));
   const doing = (act) => async () => { try { await act(); await load(); } catch (error) { shared.problem(error); } };
   const role = (value, onchange) => el("select", { "aria-label": t("users.role"), onchange }, ROLES.map((one) => el("option", { value: one, selected: one === value }, t(`role.${one}`))));
