@@ -1,10 +1,11 @@
 """Models that were signed and are poison: caught in the shadow or at the first who act, back everywhere within 60 s.
 
-Two poisons. One thinks that a pump empties the tank and believes itself more than the sensor: seen in its shadow, by
-its residuals. One sees every level a little too low and fits what it is shown to the millimetre: no residual, no NIS
-shows that, only what the loops make of it, the control KPI. Seconds count from the rollout's begin until no gateway
-has any of it; `caught` is when it was decided. Beside, the negative control: gateways and rollout without their gates,
-where the first poison must reach everyone and drive the levels out of their band.
+Two poisons. `turned` thinks that a pump empties the tank and believes itself more than the sensor: seen in its shadow,
+by its residuals. `shifted` sees every level a little too low and then fits what it is shown to the millimetre; its
+gateways take everything, so that only the rollout is left to see what the loops make of it, by the control KPI.
+`caught` is the time from a rollout's begin to the decision, `back` from there until no gateway has any of it. Beside,
+the negative control: neither gateways nor rollout have gates, the first poison must reach everyone and drive the
+levels out of their band.
 """
 
 import tempfile
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aggregator.learning.bundling import Linear
-from aggregator.rollout.plan import Rollout, State
+from aggregator.rollout.plan import State
 from tests.bench import Figure
 from tests.bench.rollout_town import BAND_M, PERIOD_S, Town, bundle, linear, served, town
 from tests.simulators.worn_tank import DRAIN, LIFT
@@ -33,7 +34,7 @@ def shifted() -> Linear:
     return linear(1 - PERIOD_S * DRAIN / 2, PERIOD_S * LIFT, 1.0 - PERIOD_S * DRAIN / 2 * BIAS_M, y0=1.0 + BIAS_M)
 
 
-def caught(found: Town, model: Linear, name: str) -> tuple[Rollout, dict[str, float]]:
+def caught(found: Town, model: Linear, name: str) -> dict[str, float]:
     """Roll it out until it is back everywhere; seconds, and how far a settled level was off."""
     found.worst()
     begun = time.monotonic()
@@ -43,19 +44,25 @@ def caught(found: Town, model: Linear, name: str) -> tuple[Rollout, dict[str, fl
     one = found.until(rollout, State.ABORTED, State.DONE, State.PAUSED)
     back = time.monotonic()
     left = one.digest in found.digests()
-    figures = {
+    return {
         f"{name} caught s": round(decided - begun, 1),
         f"{name} back s": round(back - decided, 1),
         f"{name} wave": float(one.wave),
         f"{name} left": float(left or one.state is not State.ABORTED),
         f"{name} worst mm": round(1000 * found.worst(), 1),
     }
-    return one, figures
+
+
+def alone(gateways: int, model: Linear, name: str, *, careful: bool) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder, town(Path(folder), gateways, careful=careful) as found:
+        served(found)
+        found.live(BASELINE_S)
+        return caught(found, model, name)
 
 
 def naked(gateways: int) -> dict[str, float]:
     """The negative control."""
-    with tempfile.TemporaryDirectory() as folder, town(Path(folder), gateways, gates=False) as found:
+    with tempfile.TemporaryDirectory() as folder, town(Path(folder), gateways, careful=False, gates=False) as found:
         served(found)
         found.worst()
         rollout = found.roll(bundle(turned(), "turned"), "turned")
@@ -68,12 +75,8 @@ def naked(gateways: int) -> dict[str, float]:
 def run(scale: str) -> Iterator[Figure]:
     gateways = 3 if scale == "ci" else 6
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, town(Path(folder), gateways) as found:
-        served(found)
-        found.live(BASELINE_S)
-        _, first = caught(found, turned(), "turned")
-        found.live(BASELINE_S)
-        _, second = caught(found, shifted(), "shifted")
+    first = alone(gateways, turned(), "turned", careful=True)
+    second = alone(gateways, shifted(), "shifted", careful=False)
     control = naked(3)
     beside = {"gateways": float(gateways), **first, **second, **control, "band mm": 1000 * BAND_M}
     back = max(beside["turned back s"], beside["shifted back s"])

@@ -307,8 +307,8 @@ def free_run(model: Linear, one: Floats) -> float:
 
 
 @contextmanager
-def town(folder: Path, gateways: int, *, gates: bool = True) -> Iterator[Town]:
-    """`gates` false: gateways that take everything, and a rollout that promotes everything."""
+def town(folder: Path, gateways: int, *, careful: bool = True, gates: bool = True) -> Iterator[Town]:
+    """`careful` false: gateways that take everything; `gates` false: a rollout that promotes everything."""
     (folder / "worn-tank.toml").write_text(PROFILE)
     trust = write_trust(folder / "trust.pem", signing_key())
     (folder / "designed.ctb").write_bytes(bundle(designed(), "1"))
@@ -341,7 +341,7 @@ def town(folder: Path, gateways: int, *, gates: bool = True) -> Iterator[Town]:
                 sync=link["sync"],
                 enrolment=link["enrolment"],
                 trust=trust,
-                trial=CAREFUL if gates else CARELESS,
+                trial=CAREFUL if careful else CARELESS,
                 port=port,
                 bundle=folder / "designed.ctb",
             )

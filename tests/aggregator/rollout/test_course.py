@@ -49,7 +49,7 @@ class Stand:
         return [note.act for note in self.notes]
 
 
-@pytest.mark.parametrize(("gateways", "seed"), [(300, 1), (5, 2), (1, 3)])
+@pytest.mark.parametrize(("gateways", "seed"), [(200, 1), (5, 2), (1, 3)])
 def test_a_better_model_reaches_everyone_through_the_waves(gateways: int, seed: int) -> None:
     stand = Stand(World(gateways, {NEW: Kind(error=0.5)}, seed=seed)).run(2500, State.DONE)
     assert stand.one.state is State.DONE
@@ -73,7 +73,7 @@ def test_an_equal_model_is_promoted_though_gateways_come_and_go() -> None:
 
 
 def test_the_waves_have_their_sizes_and_clusters() -> None:
-    world, sizes = World(200, {NEW: Kind(error=0.5)}), dict[str, set[str]]()
+    world, sizes = World(120, {NEW: Kind(error=0.5)}), dict[str, set[str]]()
     stand = Stand(world)
     while stand.one.state is not State.DONE:
         stand.step()
@@ -100,7 +100,7 @@ def test_the_waves_have_their_sizes_and_clusters() -> None:
     ids=["error", "kpi", "goes back", "refused", "breaches", "late"],
 )
 def test_a_bad_model_is_taken_back_everywhere(kind: Kind, reached: int) -> None:
-    stand = Stand(World(100, {NEW: kind})).run(2500, State.ABORTED)
+    stand = Stand(World(60, {NEW: kind})).run(2500, State.ABORTED)
     assert stand.one.state is State.ABORTED, stand.one.reason
     assert not stand.world.running(NEW)
     assert len(stand.world.applied_ever) <= reached

@@ -7,7 +7,7 @@ import pytest
 
 from aggregator.rollout.sequential import Bet, Comparison, difference
 
-TRIALS, LOOKS, ALPHA = 250, 300, 0.05
+TRIALS, LOOKS, ALPHA = 150, 250, 0.05
 MARGIN = 0.05
 
 
