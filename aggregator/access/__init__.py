@@ -4,7 +4,9 @@ AccessError         told to whoever asks, as it is
 ├── BadName         of a user or token: which characters there may be
 ├── WeakPassword    what is wrong with it
 ├── NotKnown        no such user, token or link; or a password that is not theirs: the same words for each
+│   └── NotVouched  the issuer's answer is not for us, not for now, or gives no role
 ├── AlreadyThere    a user or token of this name
+├── IssuerSilent    who vouches for people elsewhere cannot be asked at present
 └── Throttled       too many tries: when to come again
 """
 
@@ -22,6 +24,14 @@ class WeakPassword(AccessError):
 
 
 class NotKnown(AccessError):
+    pass
+
+
+class NotVouched(NotKnown):
+    pass
+
+
+class IssuerSilent(AccessError):
     pass
 
 

@@ -1,6 +1,7 @@
 """Who comes in, by which door: a one-time link, name and password, a session, a token. Every passage is audited.
 
 Links, sessions and tokens are 256 random bits, of which a digest is kept: who reads the store comes in nowhere.
+Nobody comes in and nothing changes unless it is audited: while the audit cannot be written, it is refused.
 A session ends after IDLE_S without a request, after LONGEST_S in any case, and when its user changes.
 """
 
@@ -58,7 +59,7 @@ class Doors:
         secret = secrets.token_urlsafe(32)
         with self.store.together():
             self.store.put_link(digest(secret), Link(name, wanted, now + int(hours * 3600 * NS)), now)
-        self._note(by, "invite", name or "anybody", f"{wanted} for {hours:g} h")
+            self._note(by, "invite", name or "anybody", f"{wanted} for {hours:g} h")
         return secret
 
     def first_link(self) -> str | None:
@@ -72,7 +73,7 @@ class Doors:
         link = self.store.link(digest(secret))
         if link is None or link.until_ns <= now:
             self.throttle.failed(key, now)
-            self._note(name[:64], "welcome refused", address, "no such link, or it was used, or its time is over")
+            self._refuse(shown(name), "welcome", address, "no such link, or it was used, or its time is over")
             raise NotKnown("this link was used already, or its time is over: ask for another")
         name = link.name or name
         check_name(name)
@@ -85,8 +86,8 @@ class Doors:
             self.store.put_user(user)
             self.store.drop_link(digest(secret))
             self.store.drop_sessions_of(name)
-        self._note(name, "welcome", name, f"{link.role}, by a one-time link from {address}")
-        return self._begin(user)
+            self._note(name, "welcome", name, f"{link.role}, by a one-time link from {address}")
+            return self._begin(user)
 
     # ---- name and password
 
@@ -99,32 +100,37 @@ class Doors:
         if user is None or not known or not user.enabled:
             for key in keys:
                 self.throttle.failed(key, now)
-            self._note(name[:64], "sign-in refused", address)
+            self._refuse(shown(name), "sign-in", address)
             raise NotKnown("name and password do not belong together")
         for key in keys:
             self.throttle.passed(key)
-        self._note(name, "sign in", address)
-        return self._begin(user)
+        with self.store.together():
+            self._note(name, "sign in", address)
+            return self._begin(user)
 
-    def vouched(self, name: str, role: str, issuer: str) -> str:
-        """A session for whom another authority (OIDC) has vouched for just now."""
+    def vouched(self, name: str, role: str, origin: str) -> str:
+        """A session for whom another authority (OIDC) has vouched just now; `origin`: it, and its word for them."""
         check_name(name)
         wanted, now, before = role_of(role), self.clock.wall_ns(), self.store.user(name)
-        if before is not None and (before.origin != issuer or not before.enabled):
-            self._note(name, "sign-in refused", issuer, f"{name} is {before.origin}'s, or switched off")
-            raise NotKnown("name and password do not belong together")
-        user = User(name, wanted, "", True, before.made_ns if before else now, now, issuer)
+        if before is not None and (before.origin != origin or not before.enabled):
+            self._refuse(name, "sign-in", origin, f"{name} is {before.origin}'s, or switched off")
+            raise NotKnown(f"{name} may not come in this way: ask an admin")
+        user = User(name, wanted, "", True, before.made_ns if before else now, now, origin)
         with self.store.together():
             self.store.put_user(user)
-        self._note(name, "sign in", issuer, wanted)
-        return self._begin(user)
+            self._note(name, "sign in", origin, wanted)
+            return self._begin(user)
+
+    def refused(self, origin: str, why: str) -> None:
+        """Somebody came back from another authority, and may not come in."""
+        self._refuse("", "sign-in", origin, why)
 
     def _begin(self, user: User) -> str:
+        """Inside `together`, with what the audit says of it."""
         secret, now = secrets.token_urlsafe(32), self.clock.wall_ns()
-        with self.store.together():
-            self.store.forget_sessions(now - LONGEST_S * NS, now - IDLE_S * NS)
-            self.store.put_session(digest(secret), SessionRow(user.name, secrets.token_urlsafe(32), now, now))
-            self.store.put_user(replace(user, seen_ns=now))
+        self.store.forget_sessions(now - LONGEST_S * NS, now - IDLE_S * NS)
+        self.store.put_session(digest(secret), SessionRow(user.name, secrets.token_urlsafe(32), now, now))
+        self.store.put_user(replace(user, seen_ns=now))
         return secret
 
     # ---- sessions and tokens
@@ -146,8 +152,9 @@ class Doors:
 
     def sign_out(self, secret: str) -> None:
         if (session := self.session(secret)) is not None:
-            self.store.drop_session(digest(secret))
-            self._note(session.name, "sign out", session.name)
+            self.store.drop_session(digest(secret))  # whoever goes is out, whatever becomes of the audit
+            with self.store.together():
+                self._note(session.name, "sign out", session.name)
 
     def make_token(self, name: str, role: str, by: str, days: float = TOKEN_DAYS) -> str:
         """A token for a program: told once."""
@@ -160,7 +167,7 @@ class Doors:
         secret = TOKEN_MARK + secrets.token_urlsafe(32)
         with self.store.together():
             self.store.put_token(digest(secret), Token(name, wanted, now, now + int(days * DAY_NS), 0))
-        self._note(by, "make token", name, f"{wanted} for {days:g} days")
+            self._note(by, "make token", name, f"{wanted} for {days:g} days")
         return secret
 
     def token(self, secret: str) -> Token | None:
@@ -172,9 +179,10 @@ class Doors:
         return found
 
     def revoke_token(self, name: str, by: str) -> None:
-        if not self.store.drop_token(name):
-            raise NotKnown(f"no token {name}")
-        self._note(by, "revoke token", name)
+        with self.store.together():
+            if not self.store.drop_token(name):
+                raise NotKnown(f"no token {name}")
+            self._note(by, "revoke token", name)
 
     # ---- users
 
@@ -187,10 +195,9 @@ class Doors:
     def remove(self, name: str, by: str) -> None:
         self._keep_an_admin(name)
         with self.store.together():
-            there = self.store.drop_user(name)
-        if not there:
-            raise NotKnown(f"no user {name}")
-        self._note(by, "remove user", name)
+            if not self.store.drop_user(name):
+                raise NotKnown(f"no user {name}")
+            self._note(by, "remove user", name)
 
     def _change(self, name: str, by: str, act: str, role: Role | None = None, enabled: bool | None = None) -> None:
         user = self.store.user(name)
@@ -202,7 +209,7 @@ class Doors:
         with self.store.together():
             self.store.put_user(after)
             self.store.drop_sessions_of(name)  # whoever is signed in signs in again, as what they are now
-        self._note(by, act, name, after.role)
+            self._note(by, act, name, after.role)
 
     def _keep_an_admin(self, leaving: str) -> None:
         admins = [one.name for one in self.store.users() if one.role == Role.ADMIN and one.enabled]
@@ -213,8 +220,17 @@ class Doors:
         if (wait_s := max(self.throttle.wait_s(key, now_ns) for key in keys)) > 0:
             raise Throttled(wait_s)
 
+    def _refuse(self, name: str, what: str, where: str, why: str = "") -> None:
+        with self.store.together():
+            self._note(name, f"{what} refused", where, why)
+
     def _note(self, actor: str, act: str, subject: str, detail: str = "") -> None:
         self.note(actor, act, subject, detail)
+
+
+def shown(name: str) -> str:
+    """For the audit: what could be no name may be a password in the wrong field."""
+    return name if NAME.fullmatch(name) else "?"
 
 
 def digest(secret: str) -> bytes:

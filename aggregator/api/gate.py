@@ -58,7 +58,7 @@ class DoorGate:
     def check_unsafe(self, request: Request, who: Identity) -> None:
         if not same_site(request):
             raise Denied("another site has sent this: nothing was done")
-        if who.how == "session" and not hmac.compare_digest(request.headers.get(CSRF, ""), who.csrf):
+        if who.how == "session" and not hmac.compare_digest(request.headers.get(CSRF, "").encode(), who.csrf.encode()):
             raise Denied(f"send {CSRF} with what GET /api/v1/session says")
 
 

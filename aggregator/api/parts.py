@@ -1,13 +1,17 @@
 """What the face may touch of the aggregator: connections to the stores, each opened for one request; and what lives in
 the server, which is read only."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from anyio import CapacityLimiter
+
 from aggregator.access.doors import Doors
+from aggregator.access.settings import address
 from aggregator.access.throttle import Throttle
 from aggregator.api.atlas import Atlas
 from aggregator.api.items import ns_of
@@ -26,6 +30,7 @@ from aggregator.stores.history.downsampling import Buckets
 from protos.clock import Clock
 
 if TYPE_CHECKING:
+    from aggregator.access.oidc import RelyingParty
     from aggregator.projections.city import CityProjection
 
 
@@ -41,6 +46,23 @@ class Parts:
     latest: Latest
     city: "CityProjection | None" = None
     throttle: Throttle = field(default_factory=Throttle)
+    hashing: CapacityLimiter = field(default_factory=partial(CapacityLimiter, 1))  # of passwords, one at a time
+
+    @cached_property
+    def relying(self) -> "RelyingParty":
+        """Raises Unknown where nobody signs in elsewhere, AccessError for its files."""
+        from aggregator.access.oidc import RelyingParty  # loaded where somebody does
+
+        if not self.config.oidc.issuer:
+            raise Unknown("nobody signs in elsewhere: no [oidc] in the configuration")
+        return RelyingParty(self.config.oidc, f"{self.address}/api/v1/oidc/callback", self.clock)
+
+    @property
+    def address(self) -> str:
+        """Of the page, as browsers are given it."""
+        web = self.config.web
+        listening = json.loads(self.config.endpoints.read_text())["web"] if web.listen.endswith(":0") else web.listen
+        return address(web, listening)
 
     @cached_property
     def atlas(self) -> Atlas:

@@ -40,7 +40,7 @@ class Web:
         web = parts.config.web
         host, _, port = web.listen.rpartition(":")
         host = host.strip("[]")
-        self._parts = parts
+        self.parts = parts
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
         self.port: int = self._socket.getsockname()[1]
@@ -69,12 +69,12 @@ class Web:
     @property
     def address(self) -> str:
         """As a browser is given it."""
-        web = self._parts.config.web
+        web = self.parts.config.web
         return address(web, f"{web.listen.rpartition(':')[0]}:{self.port}")
 
     def first_link(self) -> str | None:
         """While there is no user yet: where the first one chooses name and password. Valid once."""
-        with self._parts.doors() as doors:
+        with self.parts.doors() as doors:
             secret = doors.first_link()
         return secret and f"{self.address}/welcome#{secret}"
 

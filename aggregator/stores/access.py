@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import apsw
+
 from aggregator.stores import StoreError, sqlite
 
 USERS_MAX, TOKENS_MAX, SESSIONS_MAX, LINKS_MAX = 1_000, 1_000, 10_000, 1_000
@@ -73,9 +75,12 @@ class AccessStore:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """All that is done inside, or nothing."""
-        with sqlite.transaction(self._connection):
-            yield
+        """All that is done inside, its audit too, or nothing. Raises StoreError where one of them cannot be written."""
+        try:
+            with sqlite.transaction(self._connection):
+                yield
+        except (apsw.FullError, apsw.IOError, apsw.BusyError) as error:
+            raise StoreError(f"users or audit cannot be written, so nothing was done: {error}") from error
 
     # ---- users
 
