@@ -28,6 +28,8 @@ from aggregator.stores import StoreError
 
 LOG = logging.getLogger(__name__)
 MODULES: tuple[str, ...] = (  # each has ROUTES: a literal table
+    "aggregator.api.metrics",
+    "aggregator.api.openapi",
     "aggregator.api.rest.alarms",
     "aggregator.api.rest.assets",
     "aggregator.api.rest.audit",
