@@ -19,6 +19,7 @@ from protos.clock import NS, Clock
 
 LOG = logging.getLogger(__name__)
 LOOK_NS = NS  # how often: a rollback leaves within a second of its cause
+REST_NS = 30 * NS  # how often what is done is looked after, for gateways that come later: it may stand for years
 WHO = "aggregator"  # in the audit, for what nobody decides but time and gateways
 
 Watch = Callable[[str], Mapping[str, Report]]  # twin → what every enrolled gateway reports about it
@@ -40,13 +41,17 @@ class Engine:
     def __init__(self, rollouts: Rollouts, director: Director, watch: Watch, policy: Policy, clock: Clock) -> None:
         self._rollouts, self._director, self._watch, self._clock = rollouts, director, watch, clock
         self.course = Course(policy)
+        self._rests_until: dict[str, int] = {}  # monotonic
         self._kept: dict[str, tuple[int, Rollout]] = {}  # as it goes on between two writes, by version
 
     async def tick(self) -> None:
         rows = self._rollouts.open()
         self._kept = {row.id: self._kept[row.id] for row in rows if row.id in self._kept}
+        now_ns = self._clock.monotonic_ns()
         for row in rows:
-            self.look(row)
+            if row.state != State.DONE or now_ns >= self._rests_until.get(row.id, 0):
+                self._rests_until[row.id] = now_ns + REST_NS
+                self.look(row)
 
     def look(self, row: RolloutRow) -> None:
         """Do what is due about one: decide, write down, tell, write down what was confirmed."""

@@ -2,7 +2,7 @@
 
 Each gateway is compared with itself: with the other model on the same views where both step (shadow, probation), else
 with how it did before. What moved at gateways without the new model in the same time, weather or traffic, is taken off
-(difference in differences), where there are any.
+(difference in differences), where there are any: in the last wave nobody is left, and only before and after remain.
 """
 
 import math
