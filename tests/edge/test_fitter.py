@@ -12,6 +12,7 @@ from edge_agent.config import Gateway, load
 from edge_agent.fitter import Fitter
 from edge_agent.pair import VITALS_NS, Pair, Side
 from edge_agent.plant import Plant
+from edge_agent.rollout import requests
 from edge_agent.rollout.watch import Terms, Vitals
 from edge_agent.twin.faults import ModelRefused
 from protos.bundle import Untrusted
@@ -89,6 +90,27 @@ async def test_a_new_model_runs_beside_then_on_probation_then_for_good(scene: Sc
     await scene.seconds(task, 3, v1=GOOD, v2=GOOD)
     assert (scene.shown(), scene.fitter.slot("echo0")) == ("2/-", "current")
     assert scene.again == 0, "nothing had to be built anew"
+    task.cancel()
+
+
+async def test_what_is_held_stays_beside_until_it_may_go_on_and_is_told(scene: Scene) -> None:
+    built = await scene.prepare()
+    models = scene.fitter.models
+    task = asyncio.create_task(scene.fitter.run(built, scene.pair))
+    await scene.seconds(task, 5, v1=GOOD)
+    bundle = await models.install("echo0", scene.bundle("2"), "a test", hold=True)
+    await scene.seconds(task, 6, v1=GOOD, v2=GOOD)
+    assert scene.shown() == "1/2"
+    told = models.told()["echo0"]
+    assert (told.phase, told.candidate, told.paired_total > 3) == (1, bundle.digest, True)
+    answer = await requests.answer(models, {"do": "apply", "twin": "echo0", "digest": "0" * 64}, b"")
+    assert (answer["ok"], "is not on trial" in str(answer["said"])) == (False, True)
+    assert (await requests.answer(models, {"do": "apply", "twin": "echo0", "digest": bundle.digest}, b""))["ok"]
+    await scene.seconds(task, 2, v1=GOOD, v2=GOOD)
+    assert scene.shown() == "2/1"
+    await models.rollback("echo0", "a test")
+    told = models.told()["echo0"]
+    assert (told.refused, told.rollbacks_total) == ((bundle.digest,), 1)
     task.cancel()
 
 
