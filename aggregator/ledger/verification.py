@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import apsw
-
 from aggregator.ledger import entry
 from aggregator.ledger.book import FILE, LOOKED_BACK
 from aggregator.ledger.policy import Policy
@@ -20,7 +18,7 @@ from aggregator.ledger.tree import Edge
 from aggregator.stores import Row, StoreError, logfile, sqlite
 from aggregator.stores.catalogue import Audit, Catalogue
 from aggregator.stores.history import Damage
-from aggregator.stores.ledger import Kept, LedgerStore, Signed
+from aggregator.stores.ledger import UNREADABLE, Kept, LedgerStore, Signed
 from protos import tlog
 from protos.note import Head, Note, NoteError, Verifier
 
@@ -61,7 +59,7 @@ def verify(
                 yield from checking.audit(files.catalogue)
             if files.log is not None:
                 yield from checking.batches(files.log)
-        except (apsw.Error, StoreError) as error:
+        except (UNREADABLE, StoreError) as error:
             yield Damage(str(path), "the file", str(error))
 
 

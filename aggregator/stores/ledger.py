@@ -15,6 +15,7 @@ from aggregator.stores import StoreError, sqlite
 CHECKPOINTS_KEPT = 1_000  # the newest; old ones prove nothing that the newest does not
 EVIDENCE_KEPT = 1_000  # a gateway that contradicts for ever must not fill the disk
 BATCH = "batch"
+UNREADABLE = apsw.Error  # what a damaged file raises when it is read
 
 SCHEMA = (
     """

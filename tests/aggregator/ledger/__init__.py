@@ -1,0 +1,1 @@
+"""The ledger: tree, book, policy, receipts, verification."""
