@@ -1,11 +1,13 @@
 """Lists as REST tells them, and times."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+
+Time = Annotated[str, msgspec.Meta(max_length=40, description="RFC 3339 with a time zone; empty: none")]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LIMIT_MAX = 1_000  # of one page of a list
@@ -22,12 +24,15 @@ class Items(msgspec.Struct, Generic[T], frozen=True):
 class Paged(msgspec.Struct, frozen=True):
     """The query of every list."""
 
-    limit: int = 100
-    after: str = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=LIMIT_MAX)] = 100
+    after: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,18}$", description="what `next` said")] = ""
 
-    def __post_init__(self) -> None:
-        if not 1 <= self.limit <= LIMIT_MAX:
-            raise ValueError(f"limit: from 1 to {LIMIT_MAX}")
+
+class Named(msgspec.Struct, frozen=True):
+    """The query of a list that is in the order of names."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=LIMIT_MAX)] = 100
+    after: Annotated[str, msgspec.Meta(max_length=200, description="what `next` said")] = ""
 
 
 def utc(ns: int) -> str:

@@ -22,7 +22,13 @@ PROBLEM = {
         "faults": {"type": "array", "items": {"type": "object"}},
     },
 }
-USUAL = {400: "Faults in the request, all of them", 404: "No such thing", 409: "Not in this state", 429: "Too often"}
+USUAL = {
+    400: "Faults in the request, all of them",
+    401: "Sign in first",
+    404: "No such thing",
+    409: "Not in this state",
+    429: "Too often",
+}
 LATE = {503: "Not here at present"}
 
 
@@ -53,7 +59,7 @@ def operation(route: Route, by_kind: dict[int, dict[str, Any]]) -> dict[str, Any
     answers: dict[str, Any] = {str(route.status): {"description": "Done", **(told if route.status != 204 else {})}}
     answers |= {str(status): problem(words) for status, words in (USUAL | LATE).items()}
     if route.roles != EVERYONE:
-        answers |= {"401": problem("Sign in first"), "403": problem("Not with this role")}
+        answers["403"] = problem("Not with this role")
     found: dict[str, Any] = {
         "summary": route.summary,
         "operationId": named(route),

@@ -1,13 +1,14 @@
 """Alarms after ISA-18.2: as they stand, what happened, and what operators do about them, several at once."""
 
+from typing import Annotated
+
 import msgspec
 
 from aggregator.access.roles import OPERATORS, VIEWERS
 from aggregator.api.atlas import Atlas
-from aggregator.api.items import Items, Paged, utc
+from aggregator.api.items import Items, Paged, Time, utc
 from aggregator.api.parts import time_of
 from aggregator.api.problem import Fault, Invalid
-from aggregator.api.rest.audit import whole
 from aggregator.api.rest.city import number
 from aggregator.api.route import Call, Route
 from aggregator.stores.city import AlarmRow
@@ -60,9 +61,9 @@ class Name(msgspec.Struct, frozen=True):
 class Act(msgspec.Struct, frozen=True):
     """`until` is for shelving: RFC 3339, at most a day ahead."""
 
-    alarms: list[Name]
-    why: str = ""
-    until: str = ""
+    alarms: Annotated[list[Name], msgspec.Meta(min_length=1, max_length=AT_ONCE)]
+    why: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    until: Time = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -107,7 +108,7 @@ def item_of(row: AlarmRow, atlas: Atlas) -> AlarmItem:
 
 def journal(call: Call) -> Items[TransitionItem]:
     with call.parts.city_store() as store:
-        rows = store.transitions(call.query.limit, whole(call.query.after))
+        rows = store.transitions(call.query.limit, int(call.query.after or 0))
     items = [
         TransitionItem(one.number, utc(one.at_ns), one.asset, one.condition, one.before, one.after, one.why)
         for one in rows
@@ -120,8 +121,6 @@ def act(call: Call) -> Answers:
     what, wish, now = call.path["act"], call.body, call.parts.clock.wall_ns()
     if what not in ACTS:
         raise Invalid(f"{what}: no act; there are {', '.join(ACTS)}")
-    if not 1 <= len(wish.alarms) <= AT_ONCE:
-        raise Invalid(f"alarms: 1 to {AT_ONCE}", [Fault("$.alarms", f"are {len(wish.alarms)}")])
     if what in REASONED and not wish.why.strip():
         raise Invalid("why: say why; everybody is shown it", [Fault("$.why", "is missing")])
     until = shelf_end(wish.until, now) if what == "shelve" else 0

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import msgspec
 import numpy as np
 
 from aggregator.access.roles import VIEWERS
 from aggregator.api.atlas import Atlas
-from aggregator.api.items import utc
+from aggregator.api.items import Time, utc
 from aggregator.api.parts import Parts, time_of
 from aggregator.api.problem import Fault, Invalid, Unknown
 from aggregator.api.rest.alarms import AlarmItem, item_of
@@ -66,13 +67,9 @@ class Span(msgspec.Struct, frozen=True):
     """`quantity` empty: the asset's first; `from` and `to` empty: the last hour."""
 
     quantity: str = ""
-    first: str = msgspec.field(default="", name="from")
-    last: str = msgspec.field(default="", name="to")
-    max: int = 600
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.max <= PIXELS_MAX:
-            raise ValueError(f"max: from 1 to {PIXELS_MAX}")
+    first: Time = msgspec.field(default="", name="from")
+    last: Time = msgspec.field(default="", name="to")
+    max: Annotated[int, msgspec.Meta(ge=1, le=PIXELS_MAX)] = 600
 
 
 class Raw(msgspec.Struct, frozen=True):
@@ -99,7 +96,7 @@ class Past(msgspec.Struct, frozen=True):
 
 class Asked(msgspec.Struct, frozen=True):
     quantity: str = ""
-    known: str = ""
+    known: Time = ""
 
 
 class Future(msgspec.Struct, frozen=True):

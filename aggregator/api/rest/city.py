@@ -8,7 +8,7 @@ import numpy.typing as npt
 from starlette.responses import Response
 
 from aggregator.access.roles import VIEWERS
-from aggregator.api.items import utc
+from aggregator.api.items import Time, utc
 from aggregator.api.parts import time_of
 from aggregator.api.problem import Unknown
 from aggregator.api.route import Call, Route
@@ -48,8 +48,8 @@ class Moment(msgspec.Struct, frozen=True):
     """Empty is now. `known`: only what was known by then."""
 
     domain: str = ""
-    at: str = ""
-    known: str = ""
+    at: Time = ""
+    known: Time = ""
 
 
 class ColumnItem(msgspec.Struct, frozen=True):

@@ -1,16 +1,19 @@
 """Decisions and orders: what is proposed and why, who agreed, what became of it; and what people do about it."""
 
+from typing import Annotated
+
 import msgspec
 
 from aggregator.access.roles import OPERATORS, VIEWERS
 from aggregator.api.items import Items, utc
-from aggregator.api.problem import Conflict, Fault, Invalid, Unknown
+from aggregator.api.problem import Conflict, Unknown
 from aggregator.api.rest.city import number
 from aggregator.api.route import Call, Route
 from aggregator.decisions import Refused
 from aggregator.decisions.decision import Decision, unpacked
 from aggregator.decisions.wishes import ACTS, change
-from aggregator.stores.decisions import SHOWN_MAX, Decisions, Told
+from aggregator.stores import StoreError
+from aggregator.stores.decisions import SHOWN_MAX, DecisionRow, Decisions, Told
 from aggregator.stores.orders import Orders
 
 WHY_MAX = 500
@@ -72,26 +75,18 @@ class DecisionItem(msgspec.Struct, frozen=True):
 
 
 class Newest(msgspec.Struct, frozen=True):
-    limit: int = 50
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.limit <= SHOWN_MAX:
-            raise ValueError(f"limit: from 1 to {SHOWN_MAX}")
+    limit: Annotated[int, msgspec.Meta(ge=1, le=SHOWN_MAX)] = 50
 
 
 class Why(msgspec.Struct, frozen=True):
-    why: str = ""
-
-    def __post_init__(self) -> None:
-        if len(self.why) > WHY_MAX:
-            raise ValueError(f"why: at most {WHY_MAX} characters")
+    why: Annotated[str, msgspec.Meta(max_length=WHY_MAX)] = ""
 
 
 class Stop(msgspec.Struct, frozen=True):
     """`gateway` empty: the whole city."""
 
-    why: str
-    gateway: str = ""
+    why: Annotated[str, msgspec.Meta(min_length=1, max_length=WHY_MAX, pattern=r"\S")]
+    gateway: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 class Stopped(msgspec.Struct, frozen=True):
@@ -124,7 +119,7 @@ def decisions(call: Call) -> Items[DecisionItem]:
 def decision(call: Call) -> DecisionItem:
     with call.parts.catalogue() as catalogue:
         store = Decisions(catalogue)
-        row = store.get(call.path["id"])
+        row = found(store, call.path["id"])
         return item(unpacked(row.content), store.told(row.id))
 
 
@@ -134,13 +129,21 @@ def act(call: Call) -> DecisionItem:
         raise Unknown(f"{what}: no act; there are {', '.join(ACTS)}")
     with call.parts.catalogue() as catalogue:
         store = Decisions(catalogue)
-        store.get(call.path["id"])
+        found(store, call.path["id"])
         try:
             now = call.parts.clock.wall_ns()
             one = change(store, catalogue, call.path["id"], what, call.who.name, call.body.why, now)
         except Refused as error:
             raise Conflict(str(error)) from error
         return item(one, store.told(one.id))
+
+
+def found(store: Decisions, name: str) -> DecisionRow:
+    """Raises Unknown."""
+    try:
+        return store.get(name)
+    except StoreError as error:
+        raise Unknown(str(error)) from error
 
 
 def item(one: Decision, told: dict[int, Told]) -> DecisionItem:
@@ -209,15 +212,13 @@ def orders(call: Call) -> Items[OrderItem]:
 def all_stop(call: Call) -> Stopped:
     """Every order of the centre is revoked at once; the gateways' own controllers take over."""
     wish = call.body
-    if not wish.why.strip():
-        raise Invalid("why: say why; it is shown at the gateways", [Fault("$.why", "is empty")])
     with call.parts.catalogue() as catalogue:
         enrolled = [one.id for one in catalogue.gateways() if one.state == "enrolled"]
         if wish.gateway and wish.gateway not in enrolled:
             raise Unknown(f"{wish.gateway}: no enrolled gateway")
         reached = [wish.gateway] if wish.gateway else enrolled
         now = call.parts.clock.wall_ns()
-        rows = Orders(catalogue).stop(reached, call.who.name, now, wish.why[:WHY_MAX])
+        rows = Orders(catalogue).stop(reached, call.who.name, now, wish.why)
     return Stopped([row.gateway for row in rows])
 
 

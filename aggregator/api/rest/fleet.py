@@ -3,7 +3,7 @@
 import msgspec
 
 from aggregator.access.roles import VIEWERS
-from aggregator.api.items import Items, Paged, utc
+from aggregator.api.items import Items, Named, utc
 from aggregator.api.rest.city import number
 from aggregator.api.route import Call, Route
 from aggregator.projections.fleet import Presence
@@ -97,5 +97,5 @@ def points(call: Call) -> Items[PointItem]:
 
 ROUTES = (
     Route("GET", "/api/v1/fleet", fleet, VIEWERS, "Every gateway as it is", answer=Items[GatewayItem]),
-    Route("GET", "/api/v1/points", points, VIEWERS, "Every point, its newest", query=Paged, answer=Items[PointItem]),
+    Route("GET", "/api/v1/points", points, VIEWERS, "Every point, its newest", query=Named, answer=Items[PointItem]),
 )
