@@ -113,7 +113,7 @@ class NgsiLd:
         if not route.free and not self.broker.store.has_tenant(tenant) and "|" not in tenant:
             raise NonexistentTenant(f"{tenant}: no such tenant; the first entity or subscription makes it")
         if route.body:
-            call.take()
+            call.take(spoken=route.handler is not hosting.add)
         try:
             told = route.handler(call)
         finally:

@@ -101,8 +101,8 @@ class Call:
         offered = [JSON, LD, *([GEO] if geo else [])]
         self.accept = accepted(self.headers.get("accept", ""), offered)
 
-    def take(self) -> None:
-        """Read the body and its @context (6.3.4, 6.3.5). Raises Bare, InvalidRequest, BadRequest."""
+    def take(self, *, spoken: bool = True) -> None:
+        """Read the body and, where it is `spoken` in one, its @context (6.3.4, 6.3.5). Raises Bare and Problems."""
         if "content-length" not in self.headers:
             raise Bare(411)
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -115,6 +115,8 @@ class Call:
         if not isinstance(self.body, dict | list):
             raise InvalidRequest("the body is neither an object nor an array")
         self.ld = kind == LD
+        if not spoken:
+            return
         if isinstance(self.body, dict):
             self.context = self.context_of(self.body)
         elif not self.ld:

@@ -152,7 +152,7 @@ def disjunction(text: str, what: str) -> list[list[str]]:
     groups: list[list[str]] = []
     for part in re.findall(r"\([^()]*\)|[^(),|]+|[()]", text):
         inner = part[1:-1] if part.startswith("(") and part.endswith(")") and len(part) > 2 else part
-        if inner is part and ((";" in part and what != "orderBy") or part in "()"):
+        if inner is part and ((";" in part and what == "type") or part in "()"):
             raise BadRequest(f"{what}: {text!r}: write conjunctions in parentheses: (A;B)")
         groups.append([one.strip() for one in inner.split(";")])
     if not groups or not all(one for group in groups for one in group):
