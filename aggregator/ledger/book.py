@@ -58,13 +58,15 @@ class Book:
     def append(self, audits: Sequence[Audit], rows: Sequence[Row]) -> int:
         """Everything or nothing; returns the new size. Both must follow on what was appended before."""
         entries = [*map(entry.of_audit, audits), *map(entry.of_batch, rows)]
-        if not entries:
-            return self.size
+        audit = audits[-1].number if audits else self.audit
+        position = rows[-1].position if rows else self.position
+        return self.write(entries, audit, position) if entries else self.size
+
+    def write(self, entries: Sequence[entry.Entry], audit: int, position: int) -> int:
+        """Everything or nothing, with how far audit and log have been read."""
         first = self.size
         for one in entries:
             self._edge.add(tlog.leaf_hash(one.content))
-        audit = audits[-1].number if audits else self.audit
-        position = rows[-1].position if rows else self.position
         try:
             self.store.append(first, entries, self._edge.changed(), audit, position)
         except BaseException:

@@ -19,6 +19,8 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "sensors": "every way that a sensor fails × every controller: did it do what it declares; careless ones beside",
     "mpc": "one decision of the sampling MPC on an int8 twin, 64 candidates × 10 steps; the bare network beside it",
     "buffer-bytes": "bytes written to disk per reading, whole life",
+    "ledger-append": "100,000 entries of the ledger: rate, bytes, cosignatures, receipts; a plain list beside it",
+    "ledger-tamper": "random edits, deletions, reorders, tail cuts and forks of the ledger: found; without a witness",
     "outage": "72 h without the aggregator: stored, then drained beside live readings",
     "powercuts": "states of the disk after power cuts, each opened",
     "mqtt-ack": "MQTT messages lost in a crash, acknowledged after the commit or on receipt; the rate of a flood",
@@ -47,6 +49,7 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "leak": "seeded leaks in L-Town by pressures that lack something; the sensor that fell most beside",
     "alarms": "seeded incidents in a city: precision, recall, lead time, false alarms a day, by kind and by detector",
     "traffic-density": "density on links without detectors, 30 % of them metered, in SUMO; interpolation beside it",
+    "access-matrix": "every route × every role; what is over, forged, or sent by another site",
     "traffic-control": "three junctions in SUMO: a centre above the edge's laws; the same laws alone beside it",
 }
 
