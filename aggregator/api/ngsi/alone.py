@@ -61,7 +61,7 @@ async def serve(listen: str, state: Path, settings: Settings, ready: Callable[[i
             sending.cancel()
     finally:
         listening.close()
-        store.close()
+        broker.close()
 
 
 def opened(state: Path) -> NgsiStore:

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
-import anyio
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -85,7 +84,7 @@ class NgsiLd:
             request.url.query,
             raw,
         )
-        return made(await anyio.to_thread.run_sync(self._handled, route, call, limiter=self.broker.turn))
+        return made(await self.broker.work(self._handled, route, call))
 
     def _handled(self, route: Route, call: Call) -> Answer:
         try:

@@ -4,11 +4,12 @@ Broker   stores, contexts, clock, what subscriptions watch, the city's own entit
 Room     one tenant: entities to read; `save` writes a change, its history and its notifications in one transaction
 """
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import anyio
@@ -26,6 +27,7 @@ from aggregator.stores.ngsi_evolution import Evolutions
 from aggregator.stores.ngsi_outbox import Outbox
 from protos.clock import Clock, SystemClock
 
+T = TypeVar("T")
 HOSTED = "/ngsi-ld/v1/jsonldContexts/"
 CITY = "citytwin"  # the context of the city's own entities, hosted here under this name
 
@@ -75,10 +77,25 @@ class Broker:
         self.evolutions, self.outbox = Evolutions(store), Outbox(store)
         self.contexts = Contexts(self.settings.contexts, self._hosted, self._named)
         self.wake: Callable[[], None] = lambda: None  # told when a letter waits
-        self.turn = anyio.CapacityLimiter(1)  # who works with the stores: one at a time
+        self._turn = anyio.CapacityLimiter(1)  # who works with the stores: one at a time
+        self._busy = threading.Lock()  # a thread goes on while who waits for it is cancelled
         self.began_ns = self.clock.wall_ns()
         self._watches: dict[str, list[Watch]] = {}
         self._named_urls: dict[str, int] = {}
+
+    async def work(self, what: Callable[..., T], *args: Any) -> T:
+        """In a thread, while nobody else works with the stores."""
+
+        def locked() -> T:
+            with self._busy:
+                return what(*args)
+
+        return await anyio.to_thread.run_sync(locked, limiter=self._turn)
+
+    def close(self) -> None:
+        """The store as well, once nobody works with it any more."""
+        with self._busy:
+            self.store.close()
 
     def room(self, tenant: str, *, create: bool = False) -> "Room":
         """Raises NonexistentTenant."""

@@ -10,8 +10,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import anyio
-
 from aggregator.api.atlas import Atlas
 from aggregator.api.ngsi import entity, merging, models, times
 from aggregator.api.ngsi.attribute import Rules
@@ -234,7 +232,7 @@ async def follow(broker: Broker) -> None:
     """Tell subscriptions what has become of the city, until cancelled."""
     told: Mapping[str, Json] | None = None
     while True:
-        told = await anyio.to_thread.run_sync(tell_changes, broker, told, limiter=broker.turn)
+        told = await broker.work(tell_changes, broker, told)
         await broker.clock.sleep_until(broker.clock.monotonic_ns() + LOOK_NS)
 
 

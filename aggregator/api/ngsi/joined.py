@@ -28,8 +28,8 @@ class Joined:
         """Raises StoreError."""
         config = parts.config
         folder = Path(config.web.contexts_dir) if config.web.contexts_dir else None
-        self._store = NgsiStore(config.state_dir / FILE)
-        self.broker = Broker(self._store, Settings(contexts=folder), parts.clock)
+        store = NgsiStore(config.state_dir / FILE)
+        self.broker = Broker(store, Settings(contexts=folder), parts.clock)
         if parts.city is not None:
             contexts = self.broker.contexts
             self.broker.city = CitySource(parts.atlas, config.twin, config.catalogue, contexts, parts.clock)
@@ -41,7 +41,7 @@ class Joined:
             group.create_task(follow(self.broker))
 
     def close(self) -> None:
-        self._store.close()
+        self.broker.close()
 
 
 def admitted(gate: Gate) -> Admit:

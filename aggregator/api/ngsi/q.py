@@ -209,6 +209,8 @@ class Parser:
     def literal(self, word: str) -> Any:
         if not word:
             raise self.fault("a value is missing")
+        if word[0] in "<>=!~":
+            raise self.fault(f"{word!r} begins with an operator: write such a text in quotes")
         if '"' in word:
             raise self.fault("a quote inside a value: write the whole value in quotes")
         if word in ("true", "false"):

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 import aiomqtt
-import anyio
 import httpx
 
 from aggregator.api.ngsi import notices, registering, subscription, times
@@ -61,16 +60,14 @@ class Sender:
 
     async def _round(self, client: httpx.AsyncClient) -> int:
         """Send what is due; until when nothing more is."""
-        next_ns = await anyio.to_thread.run_sync(self.ask_again, limiter=self.broker.turn)
-        letters = await anyio.to_thread.run_sync(
-            self.broker.outbox.due, self.broker.now_ns, AT_ONCE, limiter=self.broker.turn
-        )
+        next_ns = await self.broker.work(self.ask_again)
+        letters = await self.broker.work(self.broker.outbox.due, self.broker.now_ns, AT_ONCE)
         if letters:
             async with asyncio.TaskGroup() as group:
                 for one in letters:
                     group.create_task(self._deliver(client, one))
             return self.broker.now_ns
-        waiting = await anyio.to_thread.run_sync(self.broker.outbox.next_ns, limiter=self.broker.turn)
+        waiting = await self.broker.work(self.broker.outbox.next_ns)
         return min(one for one in (next_ns, waiting, self.broker.now_ns + IDLE_NS) if one is not None)
 
     def ask_again(self) -> int | None:
@@ -116,9 +113,9 @@ class Sender:
                     await send(client, content)
         except (httpx.HTTPError, httpx.InvalidURL, aiomqtt.MqttError, OSError, TimeoutError, ValueError) as error:
             why = str(error) or type(error).__name__
-            await anyio.to_thread.run_sync(self.failed, letter, why, limiter=self.broker.turn)
+            await self.broker.work(self.failed, letter, why)
         else:
-            await anyio.to_thread.run_sync(self.taken, letter, limiter=self.broker.turn)
+            await self.broker.work(self.taken, letter)
 
     def taken(self, letter: Letter) -> None:
         with self.broker.store.transaction():

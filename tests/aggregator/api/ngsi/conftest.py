@@ -59,8 +59,9 @@ class Api:
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
     store = NgsiStore(tmp_path / "ngsi.sqlite")
-    yield Broker(store, Settings(instances=10))
-    store.close()
+    one = Broker(store, Settings(instances=10))
+    yield one
+    one.close()
 
 
 @pytest.fixture

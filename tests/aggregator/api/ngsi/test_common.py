@@ -116,7 +116,8 @@ async def test_hosted_contexts(api: Api) -> None:
     assert (await api.ask("GET", "/jsonldContexts?kind=Strange")).status_code == 400
     assert (await api.ask("DELETE", f"/jsonldContexts/{name}")).status_code == 204
     assert (await api.ask("DELETE", f"/jsonldContexts/{name}")).status_code == 404
-    for wrong in ({}, {"@context": 5}, []):
+    several: tuple[Any, ...] = ({}, {"@context": 5}, [])
+    for wrong in several:
         assert (await api.ask("POST", "/jsonldContexts", wrong)).status_code == 400, wrong
 
 
