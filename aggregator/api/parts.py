@@ -15,6 +15,7 @@ from aggregator.access.settings import address
 from aggregator.access.throttle import Throttle
 from aggregator.api.atlas import Atlas
 from aggregator.api.items import ns_of
+from aggregator.api.laboratory import Laboratory
 from aggregator.api.problem import Fault, Invalid, Unknown
 from aggregator.config import Config
 from aggregator.ingest.streams import Streams
@@ -27,6 +28,7 @@ from aggregator.stores.catalogue import Catalogue
 from aggregator.stores.city import CityStore
 from aggregator.stores.history import PointName, Window
 from aggregator.stores.history.downsampling import Buckets
+from aggregator.stores.scenarios import Scenarios
 from protos.clock import Clock
 
 if TYPE_CHECKING:
@@ -89,6 +91,16 @@ class Parts:
         """On the server's own loop: the log is its."""
         with closing(Query(self.config.history, self.log)) as query:
             return await query.downsampled(point, window, pixels)
+
+    @cached_property
+    def laboratory(self) -> Laboratory:
+        return Laboratory(self.config.path)
+
+    @contextmanager
+    def scenarios(self) -> Iterator[Scenarios]:
+        """Raises StoreError while none was run."""
+        with closing(Scenarios(self.config.scenarios, read_only=True)) as one:
+            yield one
 
     @contextmanager
     def catalogue(self) -> Iterator[Catalogue]:

@@ -88,7 +88,7 @@ class Web:
             self._server.should_exit = True
             for one in beside:
                 one.cancel()
-            await asyncio.gather(serving, asyncio.wait(beside))
+            await asyncio.gather(serving, asyncio.wait(beside), self.parts.laboratory.close())
         for one in beside:
             if not one.cancelled():
                 one.result()  # raises what it raised

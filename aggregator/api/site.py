@@ -36,7 +36,9 @@ MODULES: tuple[str, ...] = (  # each has ROUTES: a literal table
     "aggregator.api.rest.city",
     "aggregator.api.rest.decisions",
     "aggregator.api.rest.fleet",
+    "aggregator.api.rest.ledger",
     "aggregator.api.rest.models",
+    "aggregator.api.rest.scenarios",
     "aggregator.api.rest.session",
     "aggregator.api.rest.users",
 )

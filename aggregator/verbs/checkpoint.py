@@ -1,6 +1,8 @@
 """The live city as verbs open it beside its server: from the checkpoint that was kept last, never more than read."""
 
 import argparse
+import json
+import sys
 import time
 from collections.abc import Generator
 from typing import TypeVar
@@ -37,6 +39,20 @@ def standing(settings: config.Config, city: City, at_ns: int | None = None) -> C
         return opened(city, store, time.time_ns(), at_ns)
     finally:
         store.close()
+
+
+def told(steps: Generator[Progress, None, T]) -> T:
+    """Run to the end, and say on stderr how far it is, a line of JSON for each hundredth: for programs."""
+    said = -1
+    while True:
+        try:
+            at = next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        if (part := 100 * at.done // max(at.total, 1)) > said:
+            said = part
+            print(json.dumps({"done": at.done, "total": at.total}), file=sys.stderr, flush=True)
 
 
 def watched(steps: Generator[Progress, None, T], what: str) -> T:

@@ -47,6 +47,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="what was run, the newest first")
     parser.add_argument("--keys", action="store_true", help="what a scenario file may say")
     parser.add_argument("--json", action="store_true", help="as JSON, every step")
+    parser.add_argument(
+        "--progress", action="store_true", help="how far it is, as JSON lines on stderr"
+    )
     parser.add_argument("--png", type=Path, metavar="FILE", help="a picture beside (pip install 'citytwin[pictures]')")
     checkpoint.who_argument(parser)
     config.argument(parser)
@@ -114,7 +117,7 @@ def fresh(settings: config.Config, args: argparse.Namespace) -> list[Imagined]:
         if len({one.name for one in wanted}) < len(wanted):
             raise StoreError(f"{wanted[0].name}: two scenarios of this name; results are kept by names, give others")
         moments = {at_ns: checkpoint.standing(settings, city, at_ns) for at_ns in {one.at_ns for one in wanted}}
-        return [ran(moments[one.at_ns], one, store, checkpoint.who(args)) for one in wanted]
+        return [ran(moments[one.at_ns], one, store, args) for one in wanted]
     finally:
         store.close()
 
@@ -142,9 +145,10 @@ def plain(other: Scenario) -> Scenario:
     )
 
 
-def ran(city: Checkpointed, scenario: Scenario, store: Scenarios, by: str) -> Imagined:
-    result = checkpoint.watched(steps_of(city, scenario), scenario.name)
-    row = ScenarioRow(scenario.name, scenario.text, time.time_ns(), by)
+def ran(city: Checkpointed, scenario: Scenario, store: Scenarios, args: argparse.Namespace) -> Imagined:
+    steps = steps_of(city, scenario)
+    result = checkpoint.told(steps) if args.progress else checkpoint.watched(steps, scenario.name)
+    row = ScenarioRow(scenario.name, scenario.text, time.time_ns(), checkpoint.who(args))
     store.keep(row, result.begun_ns, result.digest, result.seed, result.members, pack(result))
     return result
 

@@ -9,6 +9,7 @@ const VIEWS = {
   "/": ["map", () => import("./views/map.js")],
   "/alarms": ["alarms", () => import("./views/alarms.js")],
   "/decisions": ["decisions", () => import("./views/decisions.js")],
+  "/scenarios": ["scenarios", () => import("./views/scenarios.js")],
   "/fleet": ["fleet", () => import("./views/fleet.js")],
   "/ledger": ["ledger", () => import("./views/ledger.js")],
   "/users": ["users", () => import("./views/users.js"), ["admin"]],

@@ -51,3 +51,17 @@ export function draw(target, past, future) {
   plot.root.setAttribute("aria-label", t("plot.label", { quantity: past.quantity, count: past.t.length }));
   return plot;
 }
+
+// One indicator of two scenarios over time.
+export function compareCurve(target, course, first, second) {
+  const soft = style("--soft"), line = style("--line");
+  const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
+  const curve = (label, stroke, dash) => ({ label, stroke, width: 2, dash, points: { show: false }, value: (_, value) => number(value, 4) });
+  const plot = new uPlot({
+    width: Math.max(260, target.clientWidth || 360), height: 180, scales: { x: { time: true } },
+    axes: [axis, { ...axis, size: 58, values: (_, ticks) => ticks.map((one) => number(one, 4)) }],
+    series: [{ label: t("plot.time"), value: (_, at) => (at ? new Date(at * 1000).toLocaleTimeString(current()) : "–") }, curve(first, soft, [6, 4]), curve(second, style("--accent"))],
+  }, [course.t, course.first, course.second], target);
+  plot.root.setAttribute("role", "img");
+  plot.root.setAttribute("aria-label", `${course.name}: ${first}, ${second}`);
+}
