@@ -65,6 +65,7 @@ ALSO = {  # file or folder → further parts it may import
     "aggregator/api/": {"aggregator.access", "aggregator.config"},  # who may; where it listens
     "aggregator/api/parts.py": {"aggregator.ingest", "aggregator.projections"},  # what lives in the server
     "aggregator/api/atlas.py": {"aggregator.city"},
+    "aggregator/api/rest/ledger.py": {"aggregator.ledger"},
     "aggregator/api/rest/": {"aggregator.decisions", "aggregator.projections", "aggregator.rollout"},
     "aggregator/decisions/checkpointed.py": {"aggregator.city"},
     "aggregator/decisions/run.py": {"aggregator.city", "aggregator.domains"},  # couplings and flows are theirs
