@@ -124,6 +124,8 @@ def test_the_readme_has_its_parts_in_order() -> None:
         "Run for real",
         "The twin of the city",
         "What if, and what then",
+        "A model reaches the gateways",
+        "The page and who may see it",
         "For local controllers",
         "Figures",
         "Decisions",
