@@ -267,7 +267,7 @@ async def test_over_mqtt(api: Api, tmp_path: Path) -> None:
 
 async def started(state: Path) -> tuple[asyncio.subprocess.Process, str]:
     words = [sys.executable, "-m", "aggregator.cli", "ngsi-ld", "--listen", "127.0.0.1:0", "--state", str(state)]
-    process = await asyncio.create_subprocess_exec(*words, stdout=-1, stderr=-3)
+    process = await asyncio.create_subprocess_exec(*words, stdout=-1)
     assert process.stdout is not None
     async with asyncio.timeout(20):
         return process, (await process.stdout.readline()).decode().strip()
@@ -283,7 +283,9 @@ async def test_nothing_is_lost_to_a_kill(tmp_path: Path, receiver: Receiver) -> 
         made = asked(receiver.url)
         assert (await client.post(url + "/subscriptions", json=made, headers=headers)).status_code == 201
         for number in range(5):
-            assert (await client.post(url + "/entities", json=building(str(number)), headers=headers)).is_success
+            assert (
+                await client.post(url + "/entities", json=building(str(number), level=prop(1)), headers=headers)
+            ).is_success
     os.kill(process.pid, signal.SIGKILL)
     await process.wait()
     taken = {one["data"][0]["id"] for _, one in drained(receiver)}
