@@ -31,6 +31,7 @@ KEYS: dict[str, dict[str, type]] = {
     "city": {"file": str, "keep_steps": int},
     "decisions": policy.KEYS,
     "rollout": rollout.KEYS,
+    "learning": {"recipes": str, "key": str, "keep": int},
     "web": web.KEYS,
     "oidc": web.OIDC_KEYS,
     "ledger": ledger.KEYS,
@@ -81,6 +82,11 @@ listen = "{host}:7444"
 # approve = []                 # waves that wait for somebody: shadow, first, second, all
 # windows = []                 # UTC, when something new may begin: "Mon-Fri 01:00-05:00"
 
+[learning]                     # models of the gateways' twins from history; `aggregator models train`
+# recipes = "models"           # the folder of recipes (*.toml) that the timer trains
+# key = "model.key"            # Ed25519 in PEM that signs bundles; without it one is made in the state directory
+# keep = 10                    # folders with bundle and report of each model
+
 [web]                          # the page, and what programs ask; `aggregator users invite` lets somebody in
 listen = "127.0.0.1:7480"      # "" is none of it; beyond this machine with a certificate only
 # certificate = "web.pem"      # and key = "web.key": TLS
@@ -130,6 +136,9 @@ class Config:
     web: Web = field(default_factory=Web)
     oidc: Oidc = field(default_factory=Oidc)
     record: LedgerSettings = field(default_factory=LedgerSettings)  # [ledger]
+    recipes: Path | None = None  # the folder of what models are learned from
+    model_key: Path | None = None  # None: one of our own, in the state directory
+    keep_models: int = 10
 
     @property
     def catalogue(self) -> Path:
@@ -162,6 +171,11 @@ class Config:
     def ledger(self) -> Path:
         """The ledger's folder."""
         return self.state_dir / "ledger"
+
+    @property
+    def learned(self) -> Path:
+        """What was learned: a table of models, a folder for each, the key that signs them."""
+        return self.state_dir / "models"
 
     @property
     def ca(self) -> Path:
@@ -217,7 +231,15 @@ def load(path: Path) -> Config:
         web.of(part["web"], path.parent),
         web.oidc_of(part["oidc"], path.parent),
         ledger.of(part["ledger"], path.parent),
+        recipes=_beside(path, part["learning"].get("recipes", "")),
+        model_key=_beside(path, part["learning"].get("key", "")),
+        keep_models=part["learning"].get("keep", plain.keep_models),
     )
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    """What the file names, from where the file is."""
+    return (path.parent / name).resolve() if name else None
 
 
 def template(state_dir: Path, host: str, names: Sequence[str]) -> str:

@@ -1,5 +1,8 @@
 """Models: which there are, and how they reach the gateways.
 
+    aggregator models train tank.toml --from 30d          history → validated, signed bundle and report
+    aggregator models list
+    aggregator models show tank                           what it learned from, how far it goes astray, the gate
     aggregator models rollout tank-2.ctb --twin tank      begin: shadow, 5 %, 25 %, all, each watched
     aggregator models rollouts [r-1f3a]                   how far, and what each gateway made of it
     aggregator models approve r-1f3a                      the wave that waits for somebody
@@ -14,7 +17,10 @@ A rollout that is no good takes itself back: see `aggregator models rollouts`, a
 import argparse
 from importlib import import_module
 
-GROUPS = ("aggregator.verbs.models_rollout",)  # each adds its acts: `add(acts)`
+GROUPS = (
+    "aggregator.verbs.models_learned",
+    "aggregator.verbs.models_rollout",
+)  # each adds its acts: `add(acts)`
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
