@@ -11,7 +11,8 @@ const VIEWS = {
   "/decisions": ["decisions", () => import("./views/decisions.js")],
   "/scenarios": ["scenarios", () => import("./views/scenarios.js")],
   "/fleet": ["fleet", () => import("./views/fleet.js")],
-  "/ledger": ["ledger", () => import("./views/ledger.js")],
+  "/models": ["models", () => import("./views/models.js")],
+  "/ledger": ["ledger", () => import("./views/ledger.js"), ["auditor", "admin"]],
   "/users": ["users", () => import("./views/users.js"), ["admin"]],
 };
 const main = document.getElementById("main"), head = document.getElementById("head");
@@ -35,6 +36,7 @@ function problem(error) {
   const faults = (error.told?.faults ?? []).map((one) => `${one.at}: ${one.wrong}`).join("\n");
   const told = el("div", { class: "problem", role: "alert" }, `${error.message}${faults && !error.message.includes(faults) ? `\n${faults}` : ""}`);
   (main.querySelector(".page") ?? main).prepend(told);
+  told.scrollIntoView({ block: "nearest" });
   setTimeout(() => told.remove(), 12000);
 }
 

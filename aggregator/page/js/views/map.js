@@ -112,10 +112,16 @@ class MapView {
   colour() {
     this.scale = new Scale();
     const values = this.values[this.layer.domain];
-    for (const one of this.places()) this.scale.include(values.mean[one.place]);
+    for (const one of this.places()) this.include(values, one.place);
     this.map.plainAll();
     this.paint(this.places());
     this.drawLegend();
+  }
+
+  // The scale holds a value and its deviation: what lies within that is no difference.
+  include(values, place) {
+    const low = this.scale.include(values.mean[place] - values.sd[place]), high = this.scale.include(values.mean[place] + values.sd[place]);
+    return low || high;
   }
 
   paint(places) {
@@ -148,7 +154,7 @@ class MapView {
       values.sd[column] = sd[k];
       const one = this.columns[domain][column];
       if (domain === this.layer.domain && one.quantity === this.layer.quantity) {
-        wider = this.scale.include(mean[k]) || wider;
+        wider = this.include(values, column) || wider;
         touched.push({ ...one, place: column });
       }
     });

@@ -21,7 +21,7 @@ export class Panel {
     put(this.box, el("p", { class: "soft" }, t("loading")));
     try {
       this.item = await get(`/assets/${encodeURIComponent(asset)}`);
-    } catch (error) { this.shared.problem(error); return; }
+    } catch (error) { this.shared.problem(error); this.closed(); return; }
     if (this.asset !== asset) return;
     this.draw();
     this.topics = this.item.points.map((one) => `points:${one.point}`);
