@@ -10,6 +10,7 @@ not be read at all is given back as far as the log goes.
 import argparse
 import asyncio
 import contextlib
+import time
 
 from aggregator import config
 from aggregator.app import lock
@@ -17,8 +18,10 @@ from aggregator.projections.history import HistoryProjection
 from aggregator.projections.rebuild import Rebuilt, rebuild
 from aggregator.screen import counter, fail
 from aggregator.stores import StoreError
+from aggregator.stores.catalogue import Catalogue
 from aggregator.stores.history.segments import SegmentHistory
 from aggregator.stores.log import SqliteLog
+from aggregator.verbs.enrol_token import actor
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +34,9 @@ def run(args: argparse.Namespace) -> int:
         settings = config.load(args.config)
         with contextlib.closing(lock(settings)):
             result, lost = asyncio.run(replay(settings, args.day))
+            with contextlib.closing(Catalogue(settings.catalogue)) as catalogue:
+                told = f"made again: {', '.join(result.whole) or 'none'}; in part: {', '.join(result.partly) or 'none'}"
+                catalogue.note(time.time_ns(), actor(), "replay history", ", ".join(args.day or ["all"]), told)
     except (config.ConfigError, StoreError, OSError) as error:
         return fail(error)
     print(f"{result.batches} batches read, {result.readings} readings: {len(result.whole)} days made again")

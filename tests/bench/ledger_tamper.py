@@ -115,8 +115,8 @@ def remade(forked: bool, folder: Path, whole: Path, chance: random.Random) -> No
 def edit(connection: apsw.Connection, chance: random.Random, size: int) -> None:
     """One bit of an entry."""
     number = chance.randrange(size)
-    (content,) = connection.execute("SELECT content FROM entry WHERE number = ?", (number,)).fetchone() or (b"",)
-    spoilt = bytearray(bytes(content))
+    rows = connection.execute("SELECT content FROM entry WHERE number = ?", (number,)).fetchall()
+    spoilt = bytearray(rows[0][0])
     spoilt[chance.randrange(len(spoilt))] ^= 1 << chance.randrange(8)
     connection.execute("UPDATE entry SET content = ? WHERE number = ?", (bytes(spoilt), number))
 
