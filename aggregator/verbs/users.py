@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         with doors_of(config.load(args.config)) as (settings, doors):
             if args.act == "invite":
+                if not settings.web.listen:
+                    raise AccessError(f'{args.config}: there is no page; write [web] and listen = "127.0.0.1:7480"')
                 secret = doors.invite(args.name, args.role, actor(), args.hours)
                 show([{"name": args.name, "role": args.role, "link": link_of(settings, secret)}], as_json=args.json)
                 return 0

@@ -44,12 +44,18 @@ GET     /api/v1/ledger/receipt/{index}          au
 GET     /api/v1/ledger/witnesses                voeau
 GET     /api/v1/oidc                            pvoeau
 GET     /api/v1/oidc/callback                   pvoeau
+GET     /api/v1/openapi.json                    pvoeau
 GET     /api/v1/orders                          voeau
 POST    /api/v1/orders/all-stop                 oea
 GET     /api/v1/points                          voeau
 GET     /api/v1/rollouts                        voeau
 GET     /api/v1/rollouts/{id}                   voeau
 POST    /api/v1/rollouts/{id}/{act}             ea
+GET     /api/v1/scenarios                       voeau
+POST    /api/v1/scenarios                       oea
+GET     /api/v1/scenarios/compare               voeau
+GET     /api/v1/scenarios/runs                  voeau
+DELETE  /api/v1/scenarios/runs/{id}             oea
 GET     /api/v1/session                         pvoeau
 POST    /api/v1/session                         pvoeau
 DELETE  /api/v1/session                         voeau
@@ -61,6 +67,7 @@ POST    /api/v1/users                           a
 PATCH   /api/v1/users/{name}                    a
 DELETE  /api/v1/users/{name}                    a
 POST    /api/v1/welcome                         pvoeau
+GET     /metrics                                pvoeau
 GET     /ledger/checkpoint                      pvoeau
 GET     /ledger/tile/entries/{place:path}       au
 GET     /ledger/tile/{level}/{place:path}       voeau
@@ -92,7 +99,14 @@ class Row:
     @property
     def address(self) -> str:
         """Of things that there are not: who may comes further than who may not, and nothing is changed."""
-        words = {"{act}": "nothing", "{id}": "nothing", "{name}": "nothing", "{index}": "0"}
+        words = {
+            "{act}": "nothing",
+            "{id}": "nothing",
+            "{name}": "nothing",
+            "{index}": "0",
+            "{level}": "0",
+            "{place:path}": "000",
+        }
         words |= {"{level}": "0", "{place:path}": "000"}
         place = self.path
         for word, value in words.items():
