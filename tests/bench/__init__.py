@@ -50,6 +50,9 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "alarms": "seeded incidents in a city: precision, recall, lead time, false alarms a day, by kind and by detector",
     "traffic-density": "density on links without detectors, 30 % of them metered, in SUMO; interpolation beside it",
     "access-matrix": "every route × every role; what is over, forged, or sent by another site",
+    "int8-parity": "residual networks trained here: free run of int8 against floating point, size of the files",
+    "tanks": "Cascaded Tanks in free run: what the gate chooses among physics, linear twins and a network",
+    "ngsi-ld": "clauses of the NGSI-LD API shown by tests over HTTP; entities upserted and queries answered",
     "traffic-control": "three junctions in SUMO: a centre above the edge's laws; the same laws alone beside it",
 }
 

@@ -16,7 +16,7 @@ from aggregator.api.ngsi.context import KEYWORDS, Context
 from aggregator.api.ngsi.errors import BadRequest, LdContextNotAvailable
 from aggregator.api.ngsi.words import VOCAB, Json
 
-SHIPPED = Path(__file__).parent / "contexts"
+SHIPPED = Path(__file__).parent / "vocabularies"
 DEEP_MAX = 8  # contexts that name contexts
 URLS_MAX = 32  # named by one request
 TERMS_MAX = 20_000

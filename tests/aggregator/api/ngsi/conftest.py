@@ -134,3 +134,9 @@ def point(lon: float, lat: float) -> dict[str, Any]:
 
 def building(name: str = "1", /, **attrs: Any) -> dict[str, Any]:
     return {"id": f"urn:ngsi-ld:Building:{name}", "type": "Building", **attrs}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which clauses a test shows goes into the report, for `make bench ONLY=ngsi-ld`."""
+    for item in items:
+        item.user_properties += [("clause", str(one)) for mark in item.iter_markers("clause") for one in mark.args]

@@ -165,3 +165,17 @@ async def test_snapshots(api: Api) -> None:
     assert (await api.get(ONE))["level"]["value"] == 2
     assert (await api.ask("DELETE", f"/snapshots/{name}")).status_code == 204
     assert (await api.ask("GET", f"/snapshots/{name}")).status_code == 404
+
+
+@pytest.mark.clause("5.14.1", "5.14.2", "5.14.3", "5.14.4", "5.15")
+async def test_entity_maps_and_who_answers(api: Api) -> None:
+    await api.make(building("1"), building("2"))
+    told = await api.ask("GET", "/entityMaps?type=Building")
+    assert told.status_code in (200, 201), told.text
+    name = told.json()["id"]
+    assert set(told.json()["entityMap"]) == {"urn:ngsi-ld:Building:1", "urn:ngsi-ld:Building:2"}
+    assert (await api.get(f"/entityMaps/{name}"))["type"] == "EntityMap"
+    assert (await api.ask("PATCH", f"/entityMaps/{name}", {"expiresAt": "2099-01-01T00:00:00Z"})).status_code == 204
+    assert (await api.ask("DELETE", f"/entityMaps/{name}")).status_code == 204
+    assert (await api.ask("GET", f"/entityMaps/{name}")).status_code == 404
+    assert (await api.get("/info/sourceIdentity"))["type"] == "ContextSourceIdentity"

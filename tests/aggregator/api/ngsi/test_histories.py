@@ -31,7 +31,7 @@ def values(told: Any, name: str = "speed") -> list[Any]:
     return sorted(one["value"] for one in some)
 
 
-@pytest.mark.clause("5.6.11", "6.18.3.1", "5.2.20")
+@pytest.mark.clause("4.5.6", "4.5.7", "5.6.11", "6.18.3.1", "5.2.20")
 async def test_made_and_made_again(api: Api) -> None:
     told = await api.ask("POST", "/temporal/entities", vehicle(speed=[at(1, 5)]))
     assert (told.status_code, told.headers["location"]) == (201, "/ngsi-ld/v1" + ONE)

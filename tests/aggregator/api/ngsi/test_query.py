@@ -88,7 +88,7 @@ async def test_q_that_is_none(town: Api, q: str) -> None:
     assert told.json()["type"].rpartition("/")[2] in ("BadRequestData", "InvalidRequest")
 
 
-@pytest.mark.clause("4.17", "5.7.2")
+@pytest.mark.clause("4.17", "4.18", "4.19", "5.7.2")
 @pytest.mark.parametrize(
     ("query", "found"),
     [

@@ -1,0 +1,1 @@
+"""@contexts that are shipped: index.json says which URL each file has."""
