@@ -277,9 +277,9 @@ def _faults(path: Path, lines: Lines, content: Mapping[str, Any]) -> Iterator[st
                 f"{path}:{lines[name, 'listen']}: {name}.listen = {listen!r}: gateways cannot dial that; "
                 f'add what they dial: address = "twin.example.org{listen[listen.rindex(":") :]}"'
             )
-    for name, fault in (("web", web.fault), ("oidc", web.oidc_fault)):
+    for name, judge in (("web", web.fault), ("oidc", web.oidc_fault)):
         asked = content.get(name, {})
-        if isinstance(asked, dict) and (wrong := fault(asked)):
+        if isinstance(asked, dict) and (wrong := judge(asked)):
             key, why = wrong
             yield f"{path}:{lines[name, key]}: {name}.{key} = {asked.get(key)!r}: {why}"
     if "state_dir" not in content.get("aggregator", {}):

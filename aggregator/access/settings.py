@@ -90,7 +90,7 @@ OIDC_KEYS: dict[str, type] = {one.name: str if one.type is str else list for one
 
 def oidc_of(table: Mapping[str, Any], beside: Path) -> Oidc:
     """From a table whose values have no fault; files are named from `beside`."""
-    found = {key: tuple(one) if isinstance(one, list) else one for key, one in table.items()}
+    found: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in table.items()}
     found |= {key: str((beside / table[key]).resolve()) for key in ("secret_file", "authority") if table.get(key)}
     return Oidc(**found)
 

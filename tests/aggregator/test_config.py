@@ -89,3 +89,21 @@ def test_the_policy_of_decisions(tmp_path: Path) -> None:
         ("a list of texts", "a share", "from 1 to", "from 0 to", "with *", "no such key"), told, strict=True
     ):
         assert needle in line
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[web]\nlisten = "0.0.0.0:7480"\n', "without TLS only this machine"),
+        ('[web]\ncertificate = "web.pem"\n', "goes with the other one"),
+        ('[oidc]\nissuer = "http://id.example.org"\n', "write an https address"),
+        ('[oidc]\nissuer = "https://id.example.org"\n', "is missing: as the issuer knows us"),
+        ('[oidc]\nissuer = "https://id.example.org"\nclient_id = "c"\n', "nobody could come in"),
+        ('[oidc]\nadmins = "staff"\n', "write a list of texts"),
+    ],
+)
+def test_what_would_open_the_page_to_the_wrong_ones(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "aggregator.toml"
+    path.write_text(f'[aggregator]\nstate_dir = "{tmp_path}"\n{text}')
+    with pytest.raises(ConfigError, match=said):
+        load(path)

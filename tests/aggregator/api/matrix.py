@@ -6,6 +6,7 @@ v viewer   o operator   e engineer   a admin   u auditor   p nobody in particula
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -140,7 +141,7 @@ def verdict(answer: httpx.Response) -> str:
 
 async def cells(desk: Desk) -> AsyncIterator[Cell]:
     """Every route × every role, by session and by token; and those who have no business there."""
-    tokens = {role: desk.token(role) for role in ROLES if role is not Role.PUBLIC}
+    tokens: dict[Role, dict[str, str]] = {role: desk.token(role) for role in ROLES if role is not Role.PUBLIC}
     strangers = dict(strangers_of(desk))
     for row in [*rows(TABLE), *rows(MOUNTED)]:
         for role in ROLES:
@@ -180,7 +181,7 @@ async def elsewhere(desk: Desk, row: Row, tokens: dict[Role, dict[str, str]]) ->
 
 
 async def come(desk: Desk, row: Row, headers: dict[str, str]) -> str:
-    body = {"json": {}} if row.method in ("POST", "PATCH") else {}
+    body: dict[str, Any] = {"json": {}} if row.method in ("POST", "PATCH") else {}
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     desk.client.cookies.clear()
     got = verdict(await desk.client.request(row.method, row.address, headers=raw, **body))
