@@ -165,7 +165,9 @@ class Course:
         if now_ns - one.looked_ns < self.policy.look_s * NS:
             return one
         told = {name: r.vitals for name, r in fleet.items() if r.here and r.vitals is not None}
-        one, seen = evidence.look(replace(one, looked_ns=now_ns), told)
+        clusters = {name: report.cluster for name, report in fleet.items()}
+        small = cohort.wanted(1, clusters, self.policy) >= len(clusters)
+        one, seen = evidence.look(replace(one, looked_ns=now_ns), told, small=small)
         error = one.error.see(seen.error) if seen.error == seen.error else one.error
         kpi = one.kpi.see(seen.kpi) if seen.kpi == seen.kpi else one.kpi
         return replace(one, error=error, kpi=kpi)
@@ -249,7 +251,8 @@ class Course:
         notes.append(Note("rollout promote", one.id, why))
         fresh = replace(one, wave=one.wave + 1, began_ns=0)
         clusters = {name: report.cluster for name, report in fleet.items()}
-        if cohort.wanted(fresh.wave, clusters, self.policy) > len(one.members):  # others speak: it must be shown again
+        last = fresh.wave == len(WAVES) - 1  # in which nobody is left to compare with
+        if not last and cohort.wanted(fresh.wave, clusters, self.policy) > len(one.members):  # others speak: again
             fresh = replace(fresh, error=one.error.again(), kpi=one.kpi.again())
         return self._advance(fresh, fleet, now_ns, notes)
 

@@ -2,7 +2,8 @@
 
 Each gateway is compared with itself: with the other model on the same views where both step (shadow, probation), else
 with how it did before. What moved at gateways without the new model in the same time, weather or traffic, is taken off
-(difference in differences), where there are any: in the last wave nobody is left, and only before and after remain.
+(difference in differences). Where nobody is left to compare with, in the last wave, before and after say nothing: a day
+has its tides. Only a fleet so small that its first wave is all of it has no better.
 """
 
 import math
@@ -44,8 +45,11 @@ def since(vitals: ModelVitals, marks: Marks) -> dict[str, float]:
     return {name: value - marks.totals.get(name, 0.0) for name, value in now.items() if name in marks.totals}
 
 
-def look(one: Rollout, told: Mapping[str, ModelVitals]) -> tuple[Rollout, Look]:
-    """Take note of what all gateways of the twin told; what the new model's ones say together."""
+def look(one: Rollout, told: Mapping[str, ModelVitals], *, small: bool) -> tuple[Rollout, Look]:
+    """Take note of what all gateways of the twin told; what the new model's ones say together.
+
+    `small`: there are no others to compare with, so before and after count as they are.
+    """
     grown = {name: since(vitals, one.marks.get(name, Marks())) for name, vitals in told.items()}
     tide = Look(
         _mean(_error(one.marks[name], grown[name]) for name in grown if _before(one, name, told[name]) and grown[name]),
@@ -57,9 +61,11 @@ def look(one: Rollout, told: Mapping[str, ModelVitals]) -> tuple[Rollout, Look]:
             continue
         marks = one.marks.get(name, Marks())
         if told[name].newest == one.digest:
-            errors.append(_paired(grew) if grew["paired_total"] > 0 else _less(_error(marks, grew), tide.error))
+            errors.append(
+                _paired(grew) if grew["paired_total"] > 0 else _less(_error(marks, grew), tide.error, small=small)
+            )
         if applied(told[name]) == one.digest:
-            kpis.append(_less(_kpi(marks, grew), tide.kpi))
+            kpis.append(_less(_kpi(marks, grew), tide.kpi, small=small))
     noted = {name: _noted(one, one.marks.get(name, Marks()), told[name], grown[name]) for name in told}
     return replace(one, marks={**one.marks, **noted}), Look(_mean(errors), _mean(kpis))
 
@@ -117,8 +123,8 @@ def _kpi(marks: Marks, grew: Mapping[str, float]) -> float:
     return _mean(difference(value, marks.kpi[loop], KPI_FLOOR) for loop, value in now.items() if loop in marks.kpi)
 
 
-def _less(found: float, tide: float) -> float:
-    return found - tide if math.isfinite(tide) else found
+def _less(found: float, tide: float, *, small: bool) -> float:
+    return found if small and not math.isfinite(tide) else found - tide
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -90,7 +90,7 @@ class World:
     def _live(self, one: Gateway, tide: float) -> None:
         digest, slot = one.wish
         v = one.vitals
-        if one.here and not digest and slot in (v.candidate, v.current):
+        if one.here and slot and not digest and slot in (v.candidate, v.current):
             self._set(one, candidate="", phase=0, current=OLD, refused=(slot, *v.refused), why="withdrawn")
         elif one.here and digest and digest not in (v.candidate, v.current, *v.refused):
             self._install(one, digest)
