@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -115,15 +116,17 @@ def remade(forked: bool, folder: Path, whole: Path, chance: random.Random) -> No
 def edit(connection: apsw.Connection, chance: random.Random, size: int) -> None:
     """One bit of an entry."""
     number = chance.randrange(size)
-    rows = connection.execute("SELECT content FROM entry WHERE number = ?", (number,)).fetchall()
-    spoilt = bytearray(rows[0][0])
+    found: list[tuple[Any, ...]] = connection.execute(
+        "SELECT content FROM entry WHERE number = ?", (number,)
+    ).fetchall()
+    spoilt = bytearray(found[0][0])
     spoilt[chance.randrange(len(spoilt))] ^= 1 << chance.randrange(8)
     connection.execute("UPDATE entry SET content = ? WHERE number = ?", (bytes(spoilt), number))
 
 
 def edit_hash(connection: apsw.Connection, chance: random.Random, size: int) -> None:
     """One bit of a tile."""
-    tiles = connection.execute("SELECT level, number, hashes FROM tile").fetchall()
+    tiles: list[tuple[Any, ...]] = connection.execute("SELECT level, number, hashes FROM tile").fetchall()
     level, number, hashes = chance.choice(tiles)
     spoilt = bytearray(hashes)
     spoilt[chance.randrange(len(spoilt))] ^= 1 << chance.randrange(8)
