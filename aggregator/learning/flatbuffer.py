@@ -94,6 +94,20 @@ def write(layers: Sequence[Dense], low: float, high: float, *, per_channel: bool
     return model.pack(inputs, [tensor])
 
 
+def write_float(layers: Sequence[Dense]) -> bytes:
+    """The same network with 32-bit floating point: what the int8 file is compared with; gateways refuse it."""
+    check(layers)
+    model = _Model()
+    tensor = model.real("input", layers[0].weights.shape[1])
+    inputs = [tensor]
+    for number, layer in enumerate(layers):
+        parts = ((f"weights {number}", layer.weights), (f"bias {number}", layer.bias))
+        operands = [tensor, *(model.real_constant(name, values) for name, values in parts)]
+        tensor = model.real(f"layer {number}", len(layer.bias))
+        model.dense(operands, tensor, relu=layer.relu)
+    return model.pack(inputs, [tensor])
+
+
 def check(layers: Sequence[Dense]) -> None:
     """Raises BadNetwork."""
     if not layers:
@@ -138,6 +152,17 @@ class _Model:
         kind = schema.TensorType.INT8 if values.dtype == np.int8 else schema.TensorType.INT32
         tensor = self._tensor(name, values.shape, kind, len(self._buffers) - 1)
         tensor.quantization = _quantisation(list(scales), [0] * len(scales))
+        return len(self._tensors) - 1
+
+    def real(self, name: str, width: int) -> int:
+        self._tensor(name, (1, width), schema.TensorType.FLOAT32, 0).shapeSignature = [-1, width]
+        return len(self._tensors) - 1
+
+    def real_constant(self, name: str, values: Floats) -> int:
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
+        self._buffers.append(buffer)
+        self._tensor(name, values.shape, schema.TensorType.FLOAT32, len(self._buffers) - 1)
         return len(self._tensors) - 1
 
     def dense(self, operands: list[int], result: int, *, relu: bool) -> None:

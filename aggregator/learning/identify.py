@@ -26,8 +26,10 @@ Floats = npt.NDArray[np.float64]
 RIDGE = 1e-6  # of normalised data: decides only where the data say nothing
 FASTEST = 1.0 - 1e-9  # the largest eigenvalue that is let stand: a twin may remember, it may not explode
 SENSOR_SHARE = 0.1  # of the one-step error that is taken for the sensor's, where nobody says what it is
-NIS_TRIES = 16  # halvings of the interval in which the noise is sought
+SHARES = (0.03, 0.3, 1.0)  # of it that are tried
+NIS_TRIES = 12  # halvings of the interval in which the noise is sought
 NOISE_DECADES = (-9.0, 3.0)
+NOISE_STEPS = 1_500  # of the training part: more tell no more of the noise
 PER_NUMBER = 2  # steps that there must be for each number of a row
 
 
@@ -130,7 +132,9 @@ def subspace(stretches: Sequence[Stretch], order: int, scaling: Scaling, ahead: 
     spread = _spread(A, B, f, data)
     sds = np.concatenate((scaling.y_sd, np.ones(order - p)))
     means = np.concatenate((scaling.y_mean, np.zeros(order - p)))
-    return Plant(f"subspace {order}", _linear(A, B, f, np.diag(spread**2), scaling, sds, means, stretches, spread))
+    sensor = np.diag(lagged(stretches, 2, scaling).linear.R)
+    linear = _linear(A, B, f, np.diag(spread**2), scaling, sds, means, stretches, spread)
+    return Plant(f"subspace {order}", replace(linear, R=np.diag(sensor)))
 
 
 def _hankel(y: Floats, u: Floats, i: int) -> Floats:
@@ -209,11 +213,29 @@ def _linear(
 def calibrated(plant: Plant, stretches: Sequence[Stretch], sensor_sd: Floats | None = None) -> Plant:
     """Q scaled so that the normalised innovation squared is 1 on the training part; R is the sensors', where known.
 
-    Where the sensors alone explain more than is seen, R is lowered too. Raises NoSteadyState.
+    Where it is not, the share of the one-step error that is the sensor's is the one whose filter foresees best. Where
+    the sensors alone explain more than is seen, R is lowered too. Raises NoSteadyState.
     """
     linear = plant.linear
     if sensor_sd is not None:
-        linear = replace(linear, R=np.diag(sensor_sd**2))
+        return replace(plant, linear=_scaled(replace(linear, R=np.diag(sensor_sd**2)), stretches))
+    missed, stretches = np.diag(linear.R) / SENSOR_SHARE, _enough_of(stretches)
+    tries = [_scaled(replace(linear, R=np.diag(missed * share)), stretches) for share in SHARES]
+
+    def unforeseen(one: Linear) -> float:
+        d = np.concatenate([filtered(one, each)[1] for each in stretches])
+        return float(np.mean(d**2 / missed))
+
+    return replace(plant, linear=min(tries, key=unforeseen))
+
+
+def _enough_of(stretches: Sequence[Stretch]) -> list[Stretch]:
+    """Beginnings of all stretches, as many steps as noise is learned from."""
+    share = min(1.0, NOISE_STEPS / sum(len(one) for one in stretches))
+    return [one.cut(one.k0, one.k0 + max(round(share * len(one)), 2)) for one in stretches]
+
+
+def _scaled(linear: Linear, stretches: Sequence[Stretch]) -> Linear:
     low, high = NOISE_DECADES
     for _ in range(NIS_TRIES):
         middle = (low + high) / 2
@@ -224,7 +246,7 @@ def calibrated(plant: Plant, stretches: Sequence[Stretch], sensor_sd: Floats | N
         low, high = (middle, high) if nis > 1 else (low, middle)
     linear = replace(linear, Q=linear.Q * 10**high)
     scale = min(1.0, mean_nis(linear, stretches))
-    return replace(plant, linear=replace(linear, R=linear.R * scale, Q=linear.Q * scale))
+    return replace(linear, R=linear.R * scale, Q=linear.Q * scale)
 
 
 def mean_nis(linear: Linear, stretches: Sequence[Stretch]) -> float:

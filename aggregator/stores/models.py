@@ -9,6 +9,7 @@ from typing import Any
 from aggregator.stores import StoreError, sqlite
 
 STATES = ("trained", "published", "superseded")
+FIGURES = 10  # the column that is JSON
 SCHEMA = (
     """
     CREATE TABLE model (id TEXT PRIMARY KEY, digest TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
@@ -96,4 +97,4 @@ class Models:
 
 
 def _row(row: tuple[Any, ...]) -> ModelRow:
-    return ModelRow(*row[:10], figures=json.loads(row[10]), folder=row[11])
+    return ModelRow(*(json.loads(one) if place == FIGURES else one for place, one in enumerate(row)))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.learning.bundling import run
-from aggregator.learning.flatbuffer import BadNetwork, Dense, Scale, quantised, write
+from aggregator.learning.flatbuffer import BadNetwork, Dense, Scale, quantised, write, write_float
 from tests.simulators.dense import dense_layers
 
 Floats = npt.NDArray[np.float64]
@@ -107,3 +107,17 @@ def test_networks_that_cannot_be() -> None:
         write([replace(first, bias=np.zeros(3)), last], -3, 3)
     with pytest.raises(BadNetwork, match="a bias is too large"):
         write([replace(first, bias=np.full(8, 1e9)), last], -3, 3)
+
+
+def test_the_float_file_computes_the_same_in_floating_point() -> None:
+    random = np.random.default_rng(1)
+    first = Dense(random.standard_normal((8, 3)), random.standard_normal(8), 0.0, 9.0, relu=True)
+    last = Dense(random.standard_normal((2, 8)), random.standard_normal(2), -9.0, 9.0)
+    interpreter = Interpreter(model_content=write_float([first, last]), num_threads=1)
+    interpreter.allocate_tensors()
+    z = random.standard_normal((1, 3))
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], z.astype(np.float32))
+    interpreter.invoke()
+    wanted = np.maximum(z @ first.weights.T + first.bias, 0) @ last.weights.T + last.bias
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
