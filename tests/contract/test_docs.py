@@ -126,6 +126,7 @@ def test_the_readme_has_its_parts_in_order() -> None:
         "What if, and what then",
         "A model reaches the gateways",
         "The page and who may see it",
+        "A record that nobody can rewrite",
         "For local controllers",
         "Figures",
         "Decisions",
