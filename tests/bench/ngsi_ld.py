@@ -104,7 +104,7 @@ ASKED: Sequence[str] = (
 
 
 async def throughput(count: int, queries: int) -> tuple[float, float]:
-    """Entities upserted and queries answered in a CPU-second, by one broker and one client that waits for each answer."""
+    """Entities upserted and queries answered in a CPU-second; one client that waits for each answer."""
     with tempfile.TemporaryDirectory() as folder:
         broker = Broker(NgsiStore(Path(folder) / "ngsi.sqlite"))
         transport = httpx.ASGITransport(alone(broker))
