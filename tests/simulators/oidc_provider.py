@@ -124,7 +124,7 @@ class Provider:
             "preferred_username": asked["name"],
             "groups": PEOPLE[asked["name"]],
         }
-        claims |= {
+        lies: dict[str, dict[str, Any]] = {
             "audience": {"aud": "another"},
             "audiences": {"aud": [CLIENT, "another"], "azp": "another"},
             "issuer": {"iss": "https://other.example.org"},
@@ -133,7 +133,8 @@ class Provider:
             "future": {"iat": now + 3600, "exp": now + 7200},
             "access": {"at_hash": b64(bytes(16))},
             "subject": {"sub": "u-somebody-else"},
-        }.get(lie, {})
+        }
+        claims |= lies.get(lie, {})
         for name in {"no-nonce": ["nonce"], "no-subject": ["sub"], "no-end": ["exp"]}.get(lie, ()):
             del claims[name]
         return self.signed(claims, lie)
