@@ -41,10 +41,10 @@ def run(scale: str) -> Iterator[Figure]:
         train, validate, test = (
             runs_of(plant.linear, one, HORIZON, WARM) for one in (parts.train, parts.validate, parts.test)
         )
-        rollouts = [Rollout(plant.linear, question, one, scaling.y_sd) for one in (train, validate)]
+        learn, watch = (Rollout(plant.linear, question, one, scaling.y_sd) for one in (train, validate))
         terms = Terms(kind=kind, hidden=(64, 64), epochs=EPOCHS[scale], aware_epochs=EPOCHS[scale] // 2, rate=1e-2)
         with TemporaryDirectory() as folder:
-            done = Training(terms, question, *rollouts, Path(folder) / "training", lambda *_: None).run()
+            done = Training(terms, question, learn, watch, Path(folder) / "training", lambda *_: None).run()
         for title, residual in done.candidates:
             small = Int8Network(residual, *names)
             real = judged(run_free(plant.linear, test, FloatNetwork(residual, *names)), test)

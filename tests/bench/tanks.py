@@ -9,6 +9,7 @@ import csv
 import os
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,11 +67,13 @@ def physics(one: Stretch) -> Callable[[Stretch], Floats]:
     chance = np.random.default_rng(1)
     u, y = one.u[:, 0], one.y[:, 0]
     best, least = None, np.inf
+
+    def missed(theta: Floats) -> Floats:
+        return np.nan_to_num(flow(theta, u) - y, nan=99.0)
+
     for _ in range(STARTS):
         start = np.array([0.2, 0.2, 0.2, 0.1, 0.5, 0.0, 10.0, y[0], y[0], 0.0]) * chance.uniform(0.5, 1.5, 10)
-        found = least_squares(
-            lambda theta: np.nan_to_num(flow(theta, u) - y, nan=99.0), start, max_nfev=60, loss="soft_l1"
-        )
+        found = least_squares(missed, start, max_nfev=60, loss="soft_l1")
         if found.cost < least:
             best, least = found.x, found.cost
     assert best is not None
@@ -97,10 +100,10 @@ def network_of(plant: Plant, learn: Stretch, gate: Stretch, scaling: Scaling) ->
     early, late = learn.cut(0, cut), learn.cut(cut, len(learn))
     question.learn_scales([early])
     runs = [runs_of(plant.linear, [part], 60, WARM) for part in (early, late)]
-    rollouts = [Rollout(plant.linear, question, one, scaling.y_sd) for one in runs]
+    learning, watching = (Rollout(plant.linear, question, one, scaling.y_sd) for one in runs)
     terms = Terms(hidden=(32, 32), epochs=40, aware_epochs=10)
     with TemporaryDirectory() as folder:
-        done = Training(terms, question, *rollouts, Path(folder) / "training", lambda *_: None).run()
+        done = Training(terms, question, learning, watching, Path(folder) / "training", lambda *_: None).run()
     return Int8Network(done.candidates[-1][1], *names)
 
 
@@ -118,7 +121,7 @@ def run(scale: str) -> Iterator[Figure]:
     scaling = Scaling.of([learn])
     plants = [lagged([learn], lags, scaling) for lags in range(4)] + [subspace([learn], n, scaling) for n in (1, 2, 3)]
     for plant in [calibrated(one, [learn]) for one in plants]:
-        answers[plant.kind] = plant.numbers, lambda one, plant=plant: linear_free(plant, one)
+        answers[plant.kind] = plant.numbers, partial(linear_free, plant)
     answers["physics"] = 10, physics(learn)
     for name, (_, answer) in answers.items():
         gates[name] = rmse(answer(first)[cut:], first.y[cut:])

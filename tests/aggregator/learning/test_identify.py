@@ -46,7 +46,7 @@ def test_stretches_are_learned_together_and_not_across_their_gaps() -> None:
 def test_the_noise_is_scaled_until_innovations_are_as_large_as_expected() -> None:
     _, one = known_system(2000)
     for plant in (lagged([one], 1, Scaling.of([one])), subspace([one], 2, Scaling.of([one]))):
-        assert mean_nis(calibrated(plant, [one]).linear, [one]) == pytest.approx(1.0, abs=0.02)
+        assert mean_nis(calibrated(plant, [one]).linear, [one]) == pytest.approx(1.0, abs=0.1)
 
 
 def test_too_little_is_refused() -> None:

@@ -33,7 +33,7 @@ def test_history_becomes_a_signed_linear_twin_with_a_report(tank: Place, capsys:
     (row,) = json.loads(capsys.readouterr().out)
     assert row["gate"] == "linear"
     assert row["free run, sd"] < row["persistence"] / 5
-    assert row["NIS"] == pytest.approx(1.0, abs=0.4)
+    assert 0.3 < row["NIS"] < 4, "on time that nobody looked at, of a plant that no linear twin has right"
     bundle = opened(tank)
     assert [one.name for one in bundle.manifest.channels] == ["level"]
     assert bundle.manifest.states[0].name == "level"
