@@ -127,6 +127,7 @@ def test_the_readme_has_its_parts_in_order() -> None:
         "A model reaches the gateways",
         "The page and who may see it",
         "A record that nobody can rewrite",
+        "NGSI-LD",
         "For local controllers",
         "Figures",
         "Decisions",
