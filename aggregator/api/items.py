@@ -27,6 +27,11 @@ class Paged(msgspec.Struct, frozen=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=LIMIT_MAX)] = 100
     after: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,18}$", description="what `next` said")] = ""
 
+    @property
+    def place(self) -> int | None:
+        """Where the page begins: after this number; None for the first page."""
+        return int(self.after) if self.after.strip() else None  # a pattern's $ lets one newline through
+
 
 class Named(msgspec.Struct, frozen=True):
     """The query of a list that is in the order of names."""

@@ -10,7 +10,7 @@ from tests.page.shown import Shown, chromium, enter, site
 
 AXE = Path(__file__).with_name("axe.min.js")  # axe-core 4.14.1, Mozilla Public License 2.0
 RULES = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']"
-VIEWS = ("", "alarms", "decisions", "fleet", "ledger", "users")
+VIEWS = ("", "alarms", "decisions", "scenarios", "fleet", "models", "ledger", "users")
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 pytestmark = [pytest.mark.system("chromium"), pytest.mark.xdist_group("page")]

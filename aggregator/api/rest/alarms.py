@@ -108,7 +108,7 @@ def item_of(row: AlarmRow, atlas: Atlas) -> AlarmItem:
 
 def journal(call: Call) -> Items[TransitionItem]:
     with call.parts.city_store() as store:
-        rows = store.transitions(call.query.limit, int(call.query.after or 0))
+        rows = store.transitions(call.query.limit, call.query.place or 0)
     items = [
         TransitionItem(one.number, utc(one.at_ns), one.asset, one.condition, one.before, one.after, one.why)
         for one in rows

@@ -17,7 +17,7 @@ class AuditItem(msgspec.Struct, frozen=True):
 
 
 def audit(call: Call) -> Items[AuditItem]:
-    after = int(call.query.after or 0)
+    after = call.query.place or 0
     with call.parts.catalogue() as catalogue:
         rows = catalogue.audit(after, call.query.limit)
     items = [AuditItem(one.number, utc(one.at_ns), one.actor, one.act, one.subject, one.detail) for one in rows]

@@ -66,7 +66,7 @@ def opened(call: Call) -> Iterator[tuple[LedgerStore, Policy]]:
 
 def entries(call: Call) -> Items[EntryItem]:
     asked = call.query
-    after = int(asked.after) if asked.after else -1
+    after = -1 if asked.place is None else asked.place
     with opened(call) as (store, _):
         rows = store.find(after, asked.limit, asked.kind, asked.subject)
     items = [EntryItem(one.number, one.kind, one.subject, one.content.decode()) for one in rows]
