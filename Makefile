@@ -38,7 +38,7 @@ lock:
 	@$(BIN)/python -m pip install -q uv
 	@$(COMPILE) --extra dev -o $(LOCK)
 	@$(COMPILE) --extra edge -o deploy/gateway.lock
-	@$(COMPILE) --extra aggregator --extra domains --extra fast --extra analytics -o deploy/aggregator.lock
+	@$(COMPILE) --extra aggregator --extra domains --extra fast --extra analytics --extra web -o deploy/aggregator.lock
 
 protos: setup
 	@$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. protos/*.proto

@@ -56,7 +56,9 @@ class Trial:
         state = self.folder / "aggregator"
         verb("aggregator", "init", state)
         self.server = state / "aggregator.toml"
-        self.server.write_text(self.server.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0"))
+        self.server.write_text(
+            self.server.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0")
+        )
         lines = self.folder / "devices.jsonl"
         stack.enter_context(running([BIN / "edge-agent", "simulate", *PROFILES], lines))
         self.start("aggregator")
