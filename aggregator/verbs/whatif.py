@@ -47,9 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="what was run, the newest first")
     parser.add_argument("--keys", action="store_true", help="what a scenario file may say")
     parser.add_argument("--json", action="store_true", help="as JSON, every step")
-    parser.add_argument(
-        "--progress", action="store_true", help="how far it is, as JSON lines on stderr"
-    )
+    parser.add_argument("--progress", action="store_true", help="how far it is, as JSON lines on stderr")
     parser.add_argument("--png", type=Path, metavar="FILE", help="a picture beside (pip install 'citytwin[pictures]')")
     checkpoint.who_argument(parser)
     config.argument(parser)

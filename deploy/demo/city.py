@@ -219,7 +219,9 @@ def start(stack: ExitStack, folder: Path, incident_s: float, think_s: float) -> 
     config = state / "aggregator.toml"
     say("aggregator: its own authority, catalogue and configuration")
     verb("aggregator", "init", state)
-    lines = config.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0").partition("[city]")[0]
+    lines = (
+        config.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0").partition("[city]")[0]
+    )
     config.write_text(lines + CITY.format(city=HERE / "city.toml", page=free(PAGE)))
     stack.enter_context(running("aggregator", [BIN / "aggregator", "serve", config], folder, read=1))
     ends = json.loads((state / "endpoints.json").read_text())

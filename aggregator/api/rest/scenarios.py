@@ -18,9 +18,7 @@ from aggregator.decisions.imagined import Imagined, unpack
 from aggregator.stores import StoreError
 
 AS_IT_IS = "as it is"
-Text = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=64 << 10, description="TOML: `aggregator whatif --keys`")
-]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64 << 10, description="TOML: `aggregator whatif --keys`")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 
