@@ -41,6 +41,7 @@ class Web:
         host, _, port = web.listen.rpartition(":")
         host = host.strip("[]")
         self.parts = parts
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # who comes and goes is in the audit
         self._socket = listening(host, int(port))
         self.port: int = self._socket.getsockname()[1]
         gate = DoorGate(parts)

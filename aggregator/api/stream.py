@@ -32,6 +32,7 @@ from aggregator.stores.city import Picture
 
 NS = 1_000_000_000
 LOOK_NS = NS // 4  # how often it is looked whether there is news
+AGAIN_NS = 15 * NS  # how often it is asked whether a viewer may still look: after a sign-out, or another role
 HEAD = struct.Struct("<BBHIdI")
 VERSION = 1
 VISIBLE = 0.02  # of a standard deviation: a smaller move nobody sees
@@ -161,11 +162,7 @@ class Hub:
     async def serve(self, socket: WebSocket) -> None:
         """The endpoint."""
         await socket.accept()
-        try:
-            who = await self._gate.who(socket)
-        except Problem:
-            who = None
-        if who is None or who.role not in VIEWERS or not same_site(socket):
+        if not same_site(socket) or not await self._may(socket):
             await socket.close(DENIED, "sign in first")
             return
         if len(self.viewers) >= VIEWERS_MAX:
@@ -173,13 +170,27 @@ class Hub:
             return
         viewer = Viewer()
         self.viewers.add(viewer)
-        sending = asyncio.create_task(self._send(socket, viewer))
+        beside = [asyncio.create_task(self._send(socket, viewer)), asyncio.create_task(self._guard(socket))]
         try:
             await self._hear(socket, viewer)
         finally:
             self.viewers.discard(viewer)
-            sending.cancel()
-            await asyncio.wait([sending])
+            for one in beside:
+                one.cancel()
+            await asyncio.wait(beside)
+
+    async def _may(self, socket: WebSocket) -> bool:
+        try:
+            return (await self._gate.who(socket)).role in VIEWERS
+        except Problem:
+            return False
+
+    async def _guard(self, socket: WebSocket) -> None:
+        """Close it once whoever looks may no longer."""
+        clock = self._parts.clock
+        while await self._may(socket):
+            await clock.sleep_until(clock.monotonic_ns() + AGAIN_NS)
+        await socket.close(DENIED, "signed out")
 
     async def _hear(self, socket: WebSocket, viewer: Viewer) -> None:
         """Take wishes until it goes."""
