@@ -89,6 +89,8 @@ listen = "{host}:7444"
 
 [web]                          # the page, and what programs ask; `aggregator users invite` lets somebody in
 listen = "127.0.0.1:7480"      # "" is none of it; beyond this machine with a certificate only
+# public = []                  # what residents see at /public: "environment/pm25", "traffic/*"; [] is no such page
+# public_delay_s = 600.0       # so much later than operators
 # certificate = "web.pem"      # and key = "web.key": TLS
 # name = "https://twin.example.org"     # what browsers call it, when that is not `listen`
 # contexts_dir = "contexts"    # @contexts of the NGSI-LD API beside those that are shipped; none is ever downloaded

@@ -16,16 +16,18 @@ class Web:
     certificate: str = ""  # PEM, with `key`: TLS
     key: str = ""
     name: str = ""  # what browsers call it, as https://twin.example.org; empty: where it listens
+    public: tuple[str, ...] = ()  # domain/quantity with * and ?, as "environment/pm25", that residents see at /public
+    public_delay_s: float = 600.0  # so much later than operators: no live picture of anything that can be abused
     contexts_dir: str = ""  # further @contexts of the NGSI-LD API; index.json there says which URL each file has
 
 
 FILES = ("certificate", "key", "contexts_dir")
-KEYS: dict[str, type] = {one.name: one.type if isinstance(one.type, type) else str for one in fields(Web)}
+KEYS: dict[str, type] = {one.name: one.type if one.type in (str, float) else list for one in fields(Web)}
 
 
 def of(table: Mapping[str, Any], beside: Path) -> Web:
     """From a table whose values have no fault; files are named from `beside`."""
-    found = dict(table)
+    found: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in table.items()}
     found |= {name: str((beside / table[name]).resolve()) for name in FILES if table.get(name)}
     return Web(**found)
 

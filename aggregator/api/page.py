@@ -30,5 +30,14 @@ async def shell(request: Request) -> Response:
     return FileResponse(HERE / "index.html", headers={"cache-control": ASK})
 
 
+async def residents(request: Request) -> Response:
+    """The page of residents."""
+    return FileResponse(HERE / "public.html", headers={"cache-control": ASK})
+
+
 def files() -> list[BaseRoute]:
-    return [*(Route(path, shell) for path in VIEWS), Mount("/page", Files(directory=HERE, check_dir=False))]
+    return [
+        Route("/public", residents),
+        *(Route(path, shell) for path in VIEWS),
+        Mount("/page", Files(directory=HERE, check_dir=False)),
+    ]

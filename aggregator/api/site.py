@@ -38,6 +38,7 @@ MODULES: tuple[str, ...] = (  # each has ROUTES: a literal table
     "aggregator.api.rest.fleet",
     "aggregator.api.rest.ledger",
     "aggregator.api.rest.models",
+    "aggregator.api.rest.public",
     "aggregator.api.rest.scenarios",
     "aggregator.api.rest.session",
     "aggregator.api.rest.users",

@@ -99,6 +99,8 @@ watch_s = 5.0
 
 [web]
 listen = "127.0.0.1:{page}"
+public = ["environment/pm25", "traffic/vehicles", "safety/*"]
+public_delay_s = 60.0
 """
 PAGE = 7480  # where it is looked for; any other where something else is there already
 

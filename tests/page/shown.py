@@ -50,10 +50,12 @@ class Shown:
 
 
 @contextmanager
-def site(folder: Path, city: Path = CITY) -> Iterator[Site]:
+def site(folder: Path, city: Path = CITY, change: tuple[str, str] = ("", "")) -> Iterator[Site]:
+    """`change`: what is written instead of what in its configuration."""
     config = folder / "a" / "aggregator.toml"
     assert main(["init", str(folder / "a")]) == 0
     text = config.read_text().replace(":7443", ":0").replace(":7444", ":0").replace(":7480", ":0")
+    text = text.replace(*change, 1) if change[0] else text
     config.write_text(text.replace('# file = "city.toml"', f'file = "{city}"'))
     words = [sys.executable, "-m", "aggregator.cli", "serve", str(config)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT) as process:

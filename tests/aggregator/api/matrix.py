@@ -49,6 +49,7 @@ GET     /api/v1/openapi.json                    pvoeau
 GET     /api/v1/orders                          voeau
 POST    /api/v1/orders/all-stop                 oea
 GET     /api/v1/points                          voeau
+GET     /api/v1/public/city                     pvoeau
 GET     /api/v1/rollouts                        voeau
 GET     /api/v1/rollouts/{id}                   voeau
 POST    /api/v1/rollouts/{id}/{act}             ea
@@ -76,6 +77,7 @@ GET     /ledger/tile/{level}/{place:path}       voeau
 MOUNTED = """
 GET     /                                       pvoeau
 GET     /welcome                                pvoeau
+GET     /public                                 pvoeau
 GET     /page/style.css                         pvoeau
 GET     /ngsi-ld/v1/types                       voeau
 GET     /ngsi-ld/v1/entities/urn:ngsi-ld:X:1    voeau
