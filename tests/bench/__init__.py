@@ -49,6 +49,7 @@ FIGURES: dict[str, str] = {  # figure → one line; its module is tests/bench/<f
     "leak": "seeded leaks in L-Town by pressures that lack something; the sensor that fell most beside",
     "alarms": "seeded incidents in a city: precision, recall, lead time, false alarms a day, by kind and by detector",
     "traffic-density": "density on links without detectors, 30 % of them metered, in SUMO; interpolation beside it",
+    "map-live": "20,000 links on the map: register to screen with 50 viewers, first view, frames a second, bytes",
     "api-fuzz": "fuzzed requests over the real server: answers of 5xx; a route that fails is found",
     "access-matrix": "every route × every role; what is over, forged, or sent by another site",
     "int8-parity": "residual networks trained here: free run of int8 against floating point, size of the files",

@@ -8,13 +8,14 @@ import msgspec
 import numpy as np
 
 from aggregator.access.roles import VIEWERS
-from aggregator.api.atlas import Atlas
+from aggregator.api.atlas import Atlas, Column
 from aggregator.api.items import Time, utc
 from aggregator.api.parts import Parts, time_of
 from aggregator.api.problem import Fault, Invalid, Unknown
 from aggregator.api.rest.alarms import AlarmItem, item_of
 from aggregator.api.rest.city import number, numbers
 from aggregator.api.route import Call, Route
+from aggregator.stores.city import Moment
 from aggregator.stores.history import PointName, Window
 from aggregator.twin.part import Asset, Wire
 from protos import quality
@@ -113,7 +114,7 @@ def asset(call: Call) -> AssetItem:
     parts, atlas = call.parts, call.parts.atlas
     name, one = found(atlas, call.path["id"])
     with parts.city_store() as store:
-        moment = store.moment(name)
+        moment = store.moment(name) if store.begun(name) else None
         alarms = [item_of(row, atlas) for row in store.alarms() if row.asset == one.id and row.state != "normal"]
     columns = atlas.columns[name]
     wires = atlas.wires.get(one.id, [])
@@ -124,16 +125,7 @@ def asset(call: Call) -> AssetItem:
         name,
         {key: value for key, value in one.values.items() if not isinstance(value, float) or math.isfinite(value)},
         list(one.ends),
-        [
-            estimate(
-                columns[place].quantity,
-                columns[place].unit,
-                float(moment.x[place]),
-                float(moment.sd[place]),
-                moment.t_ns,
-            )
-            for place in atlas.places.get(one.id, {}).values()
-        ],
+        [estimate(columns[place], moment, place) for place in atlas.places.get(one.id, {}).values()],
         list(readings(parts, wires)),
         sorted({wire.point.partition("/")[0] for wire in wires}),
         f"{name} v{getattr(atlas.built[name], 'version', 1)}",
@@ -141,9 +133,13 @@ def asset(call: Call) -> AssetItem:
     )
 
 
-def estimate(quantity: str, unit: str, mean: float, sd: float, t_ns: int) -> Estimate:
-    band = Z90 * sd
-    return Estimate(quantity, unit, number(mean), number(sd), number(mean - band), number(mean + band), utc(t_ns))
+def estimate(column: Column, moment: Moment | None, place: int) -> Estimate:
+    """Without numbers where nothing is known yet."""
+    if moment is None:
+        return Estimate(column.quantity, column.unit, None, None, None, None, "")
+    mean, sd = float(moment.x[place]), float(moment.sd[place])
+    low, high = mean - Z90 * sd, mean + Z90 * sd
+    return Estimate(column.quantity, column.unit, number(mean), number(sd), number(low), number(high), utc(moment.t_ns))
 
 
 def readings(parts: Parts, wires: Sequence[Wire]) -> Iterator[Reading]:

@@ -65,6 +65,7 @@ export default {
   "panel.label": "The chosen asset",
   "panel.band": "The band holds the true value nine times in ten.",
   "panel.band-label": "from {low} to {high}",
+  "panel.not-yet": "Nothing is known of it yet.",
   "panel.curve-of": "Curve of",
   "panel.curves": "half an hour back, and what is expected",
   "panel.points": "What is measured",

@@ -65,6 +65,7 @@ export default {
   "panel.label": "所选设施",
   "panel.band": "真值十次有九次落在此区间。",
   "panel.band-label": "从 {low} 到 {high}",
+  "panel.not-yet": "尚无任何信息。",
   "panel.curve-of": "曲线",
   "panel.curves": "过去半小时与预测",
   "panel.points": "测量值",

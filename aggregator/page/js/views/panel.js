@@ -56,6 +56,7 @@ export class Panel {
   }
 
   band(each) {
+    if (each.mean === null) return el("p", { class: "soft small" }, t("panel.not-yet"));
     const width = Math.max(each.q95 - each.q05, 1e-12), low = each.mean - width, high = each.mean + width;
     const inner = el("i"), middle = el("b");
     inner.style.left = `${(100 * (each.q05 - low)) / (high - low)}%`;
