@@ -63,7 +63,7 @@ COMMANDS = sorted({one for one in commands() if one[1].split()[1] in PROGRAMS[on
 
 @pytest.mark.parametrize(("place", "words"), COMMANDS, ids=[": ".join(one) for one in COMMANDS])
 def test_every_command_that_is_written_down_is_understood(place: str, words: str) -> None:
-    program, name, *rest = shlex.split(words)
+    program, name, *rest = shlex.split(words.partition(" > ")[0])
     parser = argparse.ArgumentParser(exit_on_error=False)
     package = program.replace("-", "_")
     import_module(f"{package}.verbs.{name.replace('-', '_')}").arguments(parser)

@@ -9,7 +9,10 @@ from aggregator.cli import main
 from tests.simulators.bundles import tank_bundle
 
 
-def test_a_rollout_by_its_verbs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rollout_by_its_verbs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
     state = tmp_path / "aggregator"
     assert main(["init", str(state)]) == 0
     where = ["-c", str(state / "aggregator.toml")]
