@@ -62,7 +62,8 @@ def city(call: Call) -> PublicCity:
         if any(fnmatchcase(f"{domain}/{quantity}", wanted) for wanted in web.public)
         if (layer := seen(parts, atlas, domain, quantity)) is not None
     ]
-    west, south, east, north = (rounded(one, SIDE_DEG) for one in atlas.extent)
+    middle = [rounded(one, SIDE_DEG) for one in atlas.extent]
+    west, south, east, north = (one + way * SIDE_DEG for one, way in zip(middle, (-1, -1, 1, 1), strict=True))
     return PublicCity(atlas.city.name, (west, south, east, north), SIDE_DEG, web.public_delay_s, layers)
 
 
