@@ -189,7 +189,7 @@ class Stream:
             if witness is None or checkpoint is None or not self._a.time.sure:
                 continue
             try:
-                told = await asyncio.to_thread(witness.answer, self._a.gateway, checkpoint, self._a.time.utc_ns())
+                told = await witness.answer(self._a.gateway, checkpoint, self._a.time.utc_ns())
             except OSError as error:
                 log.error("the ledger is not witnessed: %s", error)
                 continue

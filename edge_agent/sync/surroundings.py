@@ -10,7 +10,7 @@ from edge_agent.sync.session import Counts
 from edge_agent.sync.settings import Settings
 from edge_agent.sync.store import Buffer
 from edge_agent.sync.trusted import TrustedTime
-from edge_agent.sync.witness import Witness
+from edge_agent.sync.vouching import Vouching
 from protos import sync_pb2 as pb
 from protos import telemetry_pb2 as telemetry
 from protos.clock import Clock
@@ -35,6 +35,6 @@ class Surroundings:
     status: Callable[[], pb.Status]
     counts: Counts
     priors: Priors
-    witness: Witness | None  # of the aggregator's ledger
+    witness: Vouching | None  # of the aggregator's ledger
     outbox: "deque[pb.FromGateway]"  # what others want said; survives the session
     epoch_floor: int = 0  # epochs below it may have been used by an earlier life of this gateway

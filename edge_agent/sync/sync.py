@@ -22,7 +22,7 @@ from edge_agent.sync.stream import Stream
 from edge_agent.sync.surroundings import OUTBOX_MAX, Command, Surroundings
 from edge_agent.sync.trusted import TrustedTime
 from edge_agent.sync.tunnel import CHUNK, Traffic, Tunnel, check_server, dial, drop, socket_place
-from edge_agent.sync.witness import Witness
+from edge_agent.sync.vouching import Vouching
 from protos import sync_pb2 as pb
 from protos import sync_pb2_grpc as services
 from protos import telemetry_pb2 as telemetry
@@ -55,7 +55,7 @@ class Sync:
         catalogue: telemetry.Catalogue,
         status: Callable[[], pb.Status],
         on_order: Callable[[Command], None] | None = None,
-        witness: Witness | None = None,
+        witness: Vouching | None = None,
     ) -> None:
         self._settings, self._identity, self._clock, self._time = settings, identity, clock, time
         self.counts, self.traffic, self.priors = Counts(), Traffic(), Priors()
@@ -94,7 +94,7 @@ class Sync:
     ) -> Self:
         """The link of a configured gateway; its identity is below `state_dir`."""
         identity = Identity(config.state_dir / "identity")
-        witness = Witness(config.state_dir / "witness")
+        witness = Vouching(config.state_dir / "witness")
         return cls(Settings.of(config), identity, buffer, clock, time, catalogue, status, on_order, witness)
 
     # ---- what others ask of it

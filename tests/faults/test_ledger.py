@@ -19,7 +19,7 @@ from aggregator.ledger.settings import LedgerSettings
 from aggregator.ledger.verification import Files, verify
 from aggregator.security.registrar import new_token
 from edge_agent.sync.enrolment import Registry
-from edge_agent.sync.witness import Witness
+from edge_agent.sync.vouching import Vouching
 from protos import tls
 from protos.clock import SystemClock
 from protos.note import Note
@@ -80,7 +80,7 @@ async def until(reached: Callable[[], bool], seconds: float = 15.0) -> None:
 async def witnessing(app: App, state: Path) -> Gateway:
     """An enrolled gateway of this aggregator that is a witness."""
     one = gateway(state)
-    one.sync._around.witness = Witness(state / "witness")
+    one.sync._around.witness = Vouching(state / "witness")
     now = SystemClock().wall_ns()
     secret = new_token(app.catalogue, NAME, 1.0, now, "test")
     address = f"127.0.0.1:{app.ports['enrolment']}"
@@ -109,7 +109,7 @@ async def test_gateways_cosign_over_the_link_and_a_fork_is_told_on_both_sides(
     forge(tmp_path / "aggregator" / "catalogue.sqlite")
     async with serving(config) as app:  # the same key, the past written again
         one = gateway(tmp_path / "gateway")
-        witness = one.sync._around.witness = Witness(tmp_path / "gateway" / "witness")
+        witness = one.sync._around.witness = Vouching(tmp_path / "gateway" / "witness")
         one.sync._settings = replace(one.sync._settings, address=f"127.0.0.1:{app.ports['sync']}")
         async with running(one):
             await until(lambda: witness.conflicts > 0)
