@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,6 +89,10 @@ def rollout(settings: config.Config, args: argparse.Namespace) -> int:
     finally:
         catalogue.close()
     print(json.dumps({"id": one.id}) if args.json else f"{one.id}: {one.title} for {one.twin} begins in the shadow")
+    if not args.json:
+        print(
+            "this server has no way to bring bundles to gateways yet: it waits until one has (README)", file=sys.stderr
+        )
     return 0
 
 
